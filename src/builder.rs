@@ -1,0 +1,230 @@
+//! [`CacheBuilder`]: settings become running shards, or an error that names the one that is wrong.
+//! Layer: front.
+
+use crate::clock::Clock;
+use crate::error::Error;
+use crate::front::Front;
+use crate::handle::CacheHandle;
+use crate::removal::RemovalCause;
+use crate::shard::Shard;
+use crate::shard::budget::Capacity;
+use crate::shard::departures::Listener;
+use crate::shard::fold::{Settings, Weigher};
+use crate::shard::worker::{Shards, Worker};
+use crate::stats::CallerCounts;
+use crate::store::policy::tick_every;
+use crate::sync::tally::AtomicU64;
+use crate::sync::thread;
+use std::fmt;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+const DEFAULT_CAPACITY: u64 = 100_000;
+const DEFAULT_BACKLOG: usize = 4096;
+const DEFAULT_EVENTS: usize = 1024;
+const MAX_SHARDS: usize = 1024;
+/// A cache smaller than this has one shard, so that its eviction order is that of all its entries.
+const ONE_SHARD_BELOW: u64 = 4096;
+/// An index for more entries than this grows as it fills; a smaller one is made at once.
+const PRESIZED: u64 = 1 << 24;
+
+/// Settings of a cache to be.
+///
+/// From [`CacheHandle::builder`]. Each setter says its default; [`build`](Self::build) checks them all.
+#[must_use = "settings do nothing until they are built"]
+pub struct CacheBuilder<K, V> {
+    max_capacity: Option<u64>,
+    shards: Option<usize>,
+    backlog: usize,
+    weigher: Option<Weigher<K, V>>,
+    time_to_live: Option<Duration>,
+    time_to_idle: Option<Duration>,
+    listener: Option<Listener<K, V>>,
+    event_capacity: usize,
+    clock: Clock,
+}
+
+impl<K, V> CacheBuilder<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(crate) fn new() -> Self {
+        Self {
+            max_capacity: None,
+            shards: None,
+            backlog: DEFAULT_BACKLOG,
+            weigher: None,
+            time_to_live: None,
+            time_to_idle: None,
+            listener: None,
+            event_capacity: DEFAULT_EVENTS,
+            clock: Clock::system(),
+        }
+    }
+
+    /// The most entries, or with a [`weigher`](Self::weigher) the most weight, that the cache keeps.
+    /// Default 100,000 entries; at least 1; `u64::MAX` is no bound.
+    pub fn max_capacity(mut self, capacity: u64) -> Self {
+        self.max_capacity = Some(capacity);
+        self
+    }
+
+    /// How many shards, and so threads, the cache has: 1 to 1,024. Default: 1 for caches below 4,096,
+    /// else half the machine's cores, at most 8.
+    pub fn shards(mut self, shards: usize) -> Self {
+        self.shards = Some(shards);
+        self
+    }
+
+    /// The most writes that may wait for a shard before writers wait in their turn. Default 4,096; at
+    /// least 1.
+    pub fn backlog(mut self, writes: usize) -> Self {
+        self.backlog = writes;
+        self
+    }
+
+    /// How much an entry weighs; needs a [`max_capacity`](Self::max_capacity), which then is the most
+    /// weight. Called once for each value that is kept, on a shard thread; if it panics the value is
+    /// rejected. An entry heavier than the whole capacity is not kept. Default: each entry weighs 1.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
+        self.weigher = Some(Arc::new(weigher));
+        self
+    }
+
+    /// How long after it was written or loaded an entry expires. Default: never; not zero. Clamped to
+    /// 584 years.
+    pub fn time_to_live(mut self, duration: Duration) -> Self {
+        self.time_to_live = Some(duration);
+        self
+    }
+
+    /// How long after it was last read, or written, an entry expires. Default: never; not zero, not
+    /// longer than the [`time_to_live`](Self::time_to_live).
+    pub fn time_to_idle(mut self, duration: Duration) -> Self {
+        self.time_to_idle = Some(duration);
+        self
+    }
+
+    /// Called for every entry that leaves the cache, on its shard's thread: off the callers' threads, so
+    /// it should be quick. It may use the cache, but not wait for a [`Reply`](crate::Reply). Panics are
+    /// caught and counted. A listener that owns a handle of its cache keeps it alive for ever.
+    pub fn removal_listener(mut self, listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static) -> Self {
+        self.listener = Some(Arc::new(listener));
+        self
+    }
+
+    /// How many events a stream of [`events`](CacheHandle::events) holds. Default 1,024; at least 1.
+    pub fn event_capacity(mut self, events: usize) -> Self {
+        self.event_capacity = events;
+        self
+    }
+
+    /// Where the cache reads the time. Default: the system's monotonic clock.
+    pub fn clock(mut self, clock: Clock) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Starts the shards.
+    ///
+    /// # Errors
+    ///
+    /// If a setting is invalid or contradicts another ([`Error::is_invalid_setting`]; the text names it
+    /// and what would be accepted), or a thread cannot be started ([`Error::is_thread_start`]; those
+    /// that had been started are stopped).
+    pub fn build(self) -> Result<CacheHandle<K, V>, Error> {
+        self.check()?;
+        let max_capacity = self.max_capacity.unwrap_or(DEFAULT_CAPACITY);
+        let count = self.shards.unwrap_or_else(|| default_shards(max_capacity));
+        let share = max_capacity / count as u64;
+        // A little more than the share: shards lend each other room, and a fold is over for a moment.
+        let entries = (self.weigher.is_none() && max_capacity <= PRESIZED)
+            .then(|| usize::try_from(share + share / 8 + 64).unwrap_or(usize::MAX));
+        let shards = Arc::new(Shards {
+            shards: (0..count).map(|_| Shard::new(entries, self.backlog)).collect(),
+            generation: AtomicU64::new(0),
+        });
+        let mut front = Front {
+            shards: Arc::clone(&shards),
+            hasher: ahash::RandomState::new(),
+            clock: self.clock.clone(),
+            time_to_live: self.time_to_live,
+            time_to_idle: self.time_to_idle,
+            max_capacity,
+            event_capacity: self.event_capacity,
+            counts: CallerCounts::new(),
+            threads: Vec::with_capacity(count),
+        };
+        let capacity = Arc::new(Capacity::new(max_capacity, count));
+        for number in 0..count {
+            let settings = Settings {
+                tick_every: tick_every(share),
+                capacity: Arc::clone(&capacity),
+                weigher: self.weigher.clone(),
+                listener: self.listener.clone(),
+                clock: self.clock.clone(),
+            };
+            let worker = Worker::new(Arc::clone(&shards), number, settings);
+            let name = format!("cacheado-{number}");
+            // On failure the front is dropped, which stops the threads that have been started.
+            let thread = thread::spawn(name.clone(), move || worker.run())
+                .map_err(|source| Error::thread_start(name, source))?;
+            shards.shards[number].signal().bind(thread.thread().clone());
+            front.threads.push(thread);
+        }
+        Ok(CacheHandle::from_front(front))
+    }
+
+    fn check(&self) -> Result<(), Error> {
+        if self.max_capacity == Some(0) {
+            return Err(Error::setting("max_capacity", 0, "at least 1"));
+        }
+        if let Some(shards) = self.shards.filter(|n| !(1..=MAX_SHARDS).contains(n)) {
+            return Err(Error::setting("shards", shards, "1 to 1024"));
+        }
+        if self.backlog == 0 {
+            return Err(Error::setting("backlog", 0, "at least 1"));
+        }
+        if self.event_capacity == 0 {
+            return Err(Error::setting("event_capacity", 0, "at least 1"));
+        }
+        if self.weigher.is_some() && self.max_capacity.is_none() {
+            let accepted = "a max_capacity, the most weight that all entries together may have";
+            return Err(Error::setting("weigher", "without max_capacity", accepted));
+        }
+        if self.time_to_live == Some(Duration::ZERO) {
+            return Err(Error::setting("time_to_live", "zero", "a positive duration, or none for entries that stay"));
+        }
+        if self.time_to_idle == Some(Duration::ZERO) {
+            return Err(Error::setting("time_to_idle", "zero", "a positive duration, or none for entries that stay"));
+        }
+        match (self.time_to_idle, self.time_to_live) {
+            (Some(idle), Some(live)) if idle > live => {
+                let refused = format!("{idle:?}, longer than the time_to_live of {live:?}");
+                Err(Error::setting("time_to_idle", refused, "at most the time_to_live, or it could never matter"))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn default_shards(max_capacity: u64) -> usize {
+    if max_capacity < ONE_SHARD_BELOW {
+        return 1;
+    }
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).clamp(1, 8)
+}
+
+impl<K, V> fmt::Debug for CacheBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CacheBuilder")
+            .field("max_capacity", &self.max_capacity)
+            .field("shards", &self.shards)
+            .field("time_to_live", &self.time_to_live)
+            .field("time_to_idle", &self.time_to_idle)
+            .finish_non_exhaustive()
+    }
+}

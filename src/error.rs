@@ -1,0 +1,175 @@
+//! The one error of the crate: opaque, with predicates, and a text that names what is wrong and what
+//! would be right. Layer: base.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Why the cache refused something.
+///
+/// The text (its [`Display`](fmt::Display)) names the thing that was refused and what would have been
+/// accepted. New kinds may be added; ask the predicates.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Error {
+    kind: Kind,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Setting { setting: &'static str, refused: String, accepted: &'static str },
+    ThreadStart { thread: String, source: Arc<std::io::Error> },
+    Closed,
+    WouldDeadlock,
+    Panicked { what: &'static str },
+}
+
+impl Error {
+    /// A setting of the builder was refused; the text names it and what would be accepted.
+    #[must_use]
+    pub fn is_invalid_setting(&self) -> bool {
+        matches!(self.kind, Kind::Setting { .. })
+    }
+
+    /// A shard thread could not be started. Threads that had been started were stopped again.
+    #[must_use]
+    pub fn is_thread_start(&self) -> bool {
+        matches!(self.kind, Kind::ThreadStart { .. })
+    }
+
+    /// The shard that should have answered has died (a bug of this library, never of its user).
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        matches!(self.kind, Kind::Closed)
+    }
+
+    /// A shard thread (a removal listener, a weigher, a destructor) was asked to wait for a shard.
+    #[must_use]
+    pub fn is_would_deadlock(&self) -> bool {
+        matches!(self.kind, Kind::WouldDeadlock)
+    }
+
+    /// User code that ran on a shard thread to make this answer panicked.
+    #[must_use]
+    pub fn is_panic(&self) -> bool {
+        matches!(self.kind, Kind::Panicked { .. })
+    }
+
+    #[cold]
+    pub(crate) fn setting(
+        setting: &'static str,
+        refused: impl fmt::Display,
+        accepted: &'static str,
+    ) -> Self {
+        Self { kind: Kind::Setting { setting, refused: refused.to_string(), accepted } }
+    }
+
+    #[cold]
+    pub(crate) fn thread_start(thread: String, source: std::io::Error) -> Self {
+        Self { kind: Kind::ThreadStart { thread, source: Arc::new(source) } }
+    }
+
+    #[cold]
+    pub(crate) fn closed() -> Self {
+        Self { kind: Kind::Closed }
+    }
+
+    #[cold]
+    pub(crate) fn would_deadlock() -> Self {
+        Self { kind: Kind::WouldDeadlock }
+    }
+
+    #[cold]
+    pub(crate) fn panicked(what: &'static str) -> Self {
+        Self { kind: Kind::Panicked { what } }
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            Kind::Setting { setting, refused, accepted } => {
+                write!(f, "{setting} cannot be {refused}: give {accepted}")
+            }
+            Kind::ThreadStart { thread, source } => {
+                write!(f, "the thread {thread} could not be started: {source}")
+            }
+            Kind::Closed => f.write_str("the shard that should have answered has died"),
+            Kind::WouldDeadlock => f.write_str(
+                "a listener, weigher or destructor on a shard thread cannot wait for a shard: await or wait \
+                 for the reply on another thread",
+            ),
+            Kind::Panicked { what } => write!(f, "{what} panicked on the shard thread"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Error").field(&self.kind).finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            Kind::ThreadStart { source, .. } => Some(&**source),
+            _ => None,
+        }
+    }
+}
+
+/// A write that was not taken, with the key and the value it would have written.
+///
+/// From [`CacheHandle::try_insert`](crate::CacheHandle::try_insert).
+pub struct TryInsertError<K, V> {
+    key: K,
+    value: V,
+    closed: bool,
+}
+
+impl<K, V> TryInsertError<K, V> {
+    pub(crate) fn full(key: K, value: V) -> Self {
+        Self { key, value, closed: false }
+    }
+
+    pub(crate) fn closed(key: K, value: V) -> Self {
+        Self { key, value, closed: true }
+    }
+
+    /// The shard's backlog is full; [`CacheHandle::ready`](crate::CacheHandle::ready) resolves when
+    /// there is room again.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        !self.closed
+    }
+
+    /// The shard has died and takes no more writes.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// The key and the value that were not taken.
+    #[must_use]
+    pub fn into_inner(self) -> (K, V) {
+        (self.key, self.value)
+    }
+}
+
+impl<K, V> fmt::Display for TryInsertError<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.closed {
+            "the shard has died and takes no more writes"
+        } else {
+            "the shard's backlog of writes is full: await ready() and try again"
+        })
+    }
+}
+
+impl<K, V> fmt::Debug for TryInsertError<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TryInsertError").field("closed", &self.closed).finish_non_exhaustive()
+    }
+}
+
+impl<K, V> std::error::Error for TryInsertError<K, V> {}

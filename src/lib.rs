@@ -1,0 +1,37 @@
+#![doc = include_str!("../README.md")]
+//!
+//! # Where things are
+//!
+//! Front: [`CacheHandle`] and its [`CacheBuilder`], [`PinnedView`] for many reads under one pin,
+//! [`Reply`] for what takes a moment, [`Stats`], [`Removal`] for what has left, [`Error`]. Below it the
+//! shards, each a thread with a private store; `ARCHITECTURE.md` is the map, `docs/concurrency.md` says
+//! why it is right.
+
+mod builder;
+mod front;
+mod handle;
+mod load;
+mod view;
+
+mod shard;
+mod store;
+
+mod clock;
+mod error;
+mod removal;
+mod reply;
+mod shard_thread;
+mod stats;
+mod sync;
+pub mod testing;
+
+pub use builder::CacheBuilder;
+pub use clock::Clock;
+pub use error::{Error, TryInsertError};
+pub use handle::CacheHandle;
+pub use removal::{Removal, RemovalCause};
+pub use reply::Reply;
+pub use stats::Stats;
+pub use view::PinnedView;
+
+pub use equivalent::Equivalent;

@@ -1,0 +1,286 @@
+//! Loading what is missing: one core that claims, leads and joins, and two endings, one that blocks
+//! and one that awaits. Layer: front.
+
+use crate::error::Error;
+use crate::front::Front;
+use crate::reply::{Reply, block_on};
+use crate::shard::Shard;
+use crate::shard::flight::{Flight, LoadPermit, Outcome, Ticket};
+use crate::shard::hash::KeyHash;
+use crate::shard::{Sight, answer};
+use crate::stats::Caller;
+use crate::sync::reclaim;
+use equivalent::Equivalent;
+use std::any::Any;
+use std::cell::RefCell;
+use std::future::{Future, poll_fn};
+use std::hash::Hash;
+use std::pin::pin;
+use std::sync::Arc;
+
+/// The blocking ending.
+pub(crate) fn blocking<K, V, Q, E>(
+    front: &Front<K, V>,
+    key: &Q,
+    loader: impl FnOnce() -> Result<V, E>,
+) -> Result<V, Arc<E>>
+where
+    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    V: Clone,
+    E: Send + Sync + 'static,
+{
+    let mut call = Call::new(front, key);
+    loop {
+        match call.step() {
+            Step::Hit(value) => return Ok(value),
+            Step::Lead(leader) => {
+                let result = {
+                    let _leading = Leading::enter(leader.id());
+                    loader()
+                };
+                return leader.finish(result);
+            }
+            Step::Alone => return call.alone(loader()),
+            Step::Join(ticket) => {
+                if let Some(result) = hear(block_on(ticket)) {
+                    return result;
+                }
+            }
+            Step::Full(ready) => call.has_waited(ready.wait()),
+        }
+    }
+}
+
+/// The awaiting ending.
+pub(crate) async fn awaiting<K, V, Q, E>(
+    front: &Front<K, V>,
+    key: &Q,
+    loader: impl Future<Output = Result<V, E>>,
+) -> Result<V, Arc<E>>
+where
+    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    V: Clone,
+    E: Send + Sync + 'static,
+{
+    let mut call = Call::new(front, key);
+    loop {
+        match call.step() {
+            Step::Hit(value) => return Ok(value),
+            Step::Lead(leader) => {
+                let mut loader = pin!(loader);
+                let id = leader.id();
+                let result = poll_fn(|cx| {
+                    let _leading = Leading::enter(id);
+                    loader.as_mut().poll(cx)
+                })
+                .await;
+                return leader.finish(result);
+            }
+            Step::Alone => return call.alone(loader.await),
+            Step::Join(ticket) => {
+                if let Some(result) = hear(ticket.await) {
+                    return result;
+                }
+            }
+            Step::Full(ready) => call.has_waited(ready.await),
+        }
+    }
+}
+
+/// One call of a load verb: what is common to both endings.
+struct Call<'a, K, V, Q: ?Sized> {
+    front: &'a Front<K, V>,
+    hash: KeyHash,
+    shard: &'a Shard<K, V>,
+    key: &'a Q,
+    /// The call has counted its miss.
+    missed: bool,
+    /// The shard has died: there is nothing to wait for.
+    closed: bool,
+}
+
+/// What the caller does next.
+enum Step<'a, K, V> {
+    Hit(V),
+    /// It loads, for all.
+    Lead(Leader<'a, K, V>),
+    /// It loads, for itself: it is inside a load of this key already, or is a shard's thread, which
+    /// must not wait.
+    Alone,
+    /// Another caller loads.
+    Join(Ticket<V>),
+    /// The shard has no room for what a load would add.
+    Full(Reply<()>),
+}
+
+impl<'a, K, V, Q> Call<'a, K, V, Q>
+where
+    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+    V: Clone,
+{
+    fn new(front: &'a Front<K, V>, key: &'a Q) -> Self {
+        let (hash, shard) = front.route(key);
+        Self { front, hash, shard, key, missed: false, closed: false }
+    }
+
+    fn step(&mut self) -> Step<'a, K, V> {
+        let pinned = reclaim::pin();
+        let mut owned = None;
+        loop {
+            let validity = self.front.validity();
+            let (seen, sight) = self.shard.survey(self.hash, |k| self.key.equivalent(k), &validity, &pinned);
+            match sight {
+                Sight::Live(live) if self.missed => return Step::Hit(live.value().clone()),
+                Sight::Live(live) => {
+                    self.front.hit(self.shard, live, &pinned);
+                    return Step::Hit(live.value().clone());
+                }
+                _ => self.count_miss(pinned.lane()),
+            }
+            let on_shard = crate::shard_thread::is_current();
+            if let Sight::Loading(flight) = sight {
+                if on_shard || Leading::is_leading(flight_id(flight)) {
+                    return Step::Alone;
+                }
+                match flight.join() {
+                    Some(ticket) => return Step::Join(ticket),
+                    // It has just ended: look again.
+                    None => continue,
+                }
+            }
+            if !self.shard.has_room() && !on_shard && !self.closed {
+                return Step::Full(Front::ready(self.shard));
+            }
+            let key = owned.take().unwrap_or_else(|| self.key.to_owned());
+            let draft = Flight::draft(self.hash.local(), self.front.stamp(), key);
+            match self.shard.claim(self.hash, seen, draft, &pinned) {
+                Ok(permit) => {
+                    self.front.counts.count(pinned.lane(), Caller::Load);
+                    return Step::Lead(Leader { front: self.front, hash: self.hash, shard: self.shard, permit: Some(permit) });
+                }
+                Err(draft) => owned = Some(Flight::into_key(draft)),
+            }
+        }
+    }
+
+    fn count_miss(&mut self, lane: usize) {
+        if !std::mem::replace(&mut self.missed, true) {
+            self.front.counts.count(lane, Caller::Miss);
+        }
+    }
+
+    fn has_waited(&mut self, ready: Result<(), Error>) {
+        self.closed = ready.is_err();
+    }
+
+    /// The result of a load that nobody else hears of.
+    fn alone<E>(&self, result: Result<V, E>) -> Result<V, Arc<E>> {
+        let lane = reclaim::pin().lane();
+        self.front.counts.count(lane, Caller::Load);
+        result.map_err(|error| {
+            self.front.counts.count(lane, Caller::LoadFailure);
+            Arc::new(error)
+        })
+    }
+}
+
+/// What a waiter makes of what it hears; nothing if it must look again.
+fn hear<V, E, R>(heard: Result<Outcome<V>, R>) -> Option<Result<V, Arc<E>>>
+where
+    E: Send + Sync + 'static,
+{
+    match heard {
+        Ok(Outcome::Loaded(value)) => Some(Ok(value)),
+        // The error of a caller with another error type is none that we could return.
+        Ok(Outcome::Failed(error)) => error.downcast().ok().map(Err),
+        Ok(Outcome::Retry) | Err(_) => None,
+    }
+}
+
+/// The caller that loads for all. However it ends, its waiters are told.
+struct Leader<'a, K, V> {
+    front: &'a Front<K, V>,
+    hash: KeyHash,
+    shard: &'a Shard<K, V>,
+    /// Taken when the load ends.
+    permit: Option<LoadPermit<K, V>>,
+}
+
+impl<K, V: Clone> Leader<'_, K, V> {
+    fn id(&self) -> usize {
+        self.permit.as_ref().map_or(0, LoadPermit::id)
+    }
+
+    /// Ends the load: stores the value and tells the waiters.
+    fn finish<E: Send + Sync + 'static>(mut self, result: Result<V, E>) -> Result<V, Arc<E>> {
+        match result {
+            Ok(value) => {
+                // Before the permit is taken: if the clone panics, the waiters are told to look again.
+                let copy = value.clone();
+                let Some(permit) = self.permit.take() else { return Ok(copy) };
+                permit.supersede_if_older(self.front.shards.generation());
+                let end = Some((value, self.front.expiry(None)));
+                let (waiters, unpublished) = self.shard.settle(self.hash, permit, end);
+                answer(waiters, &copy);
+                drop(unpublished);
+                Ok(copy)
+            }
+            Err(error) => {
+                let error = Arc::new(error);
+                self.fail(Some(&(Arc::clone(&error) as Arc<dyn Any + Send + Sync>)));
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<K, V> Leader<'_, K, V> {
+    /// Ends the load without a value.
+    fn fail(&mut self, error: Option<&Arc<dyn Any + Send + Sync>>) {
+        let Some(permit) = self.permit.take() else { return };
+        self.front.counts.count(reclaim::pin().lane(), Caller::LoadFailure);
+        let (waiters, _) = self.shard.settle(self.hash, permit, None);
+        if let Some(error) = error {
+            for waiter in waiters {
+                // A waiter that was cancelled does not want it.
+                let _ = waiter.send(Outcome::Failed(Arc::clone(error)));
+            }
+        }
+    }
+}
+
+impl<K, V> Drop for Leader<'_, K, V> {
+    /// A leader that panicked, or whose task was cancelled: one of the waiters takes over.
+    fn drop(&mut self) {
+        self.fail(None);
+    }
+}
+
+thread_local! {
+    /// The loads that the current thread is inside of, the innermost last.
+    static LEADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+}
+
+/// While it lives, the current thread runs the loader of a load.
+struct Leading;
+
+impl Leading {
+    fn enter(id: usize) -> Self {
+        LEADING.with_borrow_mut(|loads| loads.push(id));
+        Self
+    }
+
+    fn is_leading(id: usize) -> bool {
+        LEADING.with_borrow(|loads| loads.contains(&id))
+    }
+}
+
+impl Drop for Leading {
+    fn drop(&mut self) {
+        LEADING.with_borrow_mut(|loads| loads.pop());
+    }
+}
+
+fn flight_id<K, V>(flight: &Flight<K, V>) -> usize {
+    std::ptr::from_ref(flight).addr()
+}

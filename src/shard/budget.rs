@@ -1,0 +1,57 @@
+//! The capacity that all shards of a cache share, and one shard's part in it. Layer: shard.
+//!
+//! Shards add and subtract what their entries weigh, once a fold, so the bound is one number for the
+//! whole cache and no shard evicts while there is room. Who is over its share pays; see
+//! [`Budget::must_pay`].
+
+use crate::sync::tally::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+/// The most that all entries together may weigh, and what they weigh now.
+pub(crate) struct Capacity {
+    limit: u64,
+    shards: u64,
+    used: AtomicU64,
+}
+
+impl Capacity {
+    pub(crate) fn new(limit: u64, shards: usize) -> Self {
+        Self { limit, shards: shards as u64, used: AtomicU64::new(0) }
+    }
+}
+
+/// One shard's account.
+pub(super) struct Budget {
+    common: Arc<Capacity>,
+    booked: u64,
+}
+
+impl Budget {
+    pub(super) fn new(common: Arc<Capacity>) -> Self {
+        Self { common, booked: 0 }
+    }
+
+    pub(super) fn limit(&self) -> u64 {
+        self.common.limit
+    }
+
+    /// Books what the shard's entries weigh now; returns how much all shards together are over.
+    pub(super) fn book(&mut self, weight: u64) -> u64 {
+        let change = weight.wrapping_sub(self.booked);
+        self.booked = weight;
+        // Relaxed: the sum is one variable; whoever makes it too large sees that in its own addition.
+        // Two's complement: a smaller weight wraps and subtracts.
+        let used = self.common.used.fetch_add(change, Ordering::Relaxed).wrapping_add(change);
+        used.saturating_sub(self.common.limit)
+    }
+
+    /// Whether a shard of this weight and length evicts its own entries while the cache is over: it
+    /// has more than its share, and not all of that is one entry that may well be heavier.
+    pub(super) fn must_pay(&self, weight: u64, entries: u64) -> bool {
+        entries > 1 && self.is_over_share(weight)
+    }
+
+    pub(super) fn is_over_share(&self, weight: u64) -> bool {
+        weight > self.common.limit / self.common.shards
+    }
+}

@@ -1,0 +1,26 @@
+//! Requests about a whole shard: the messages of its mailbox. Layer: shard.
+
+use crate::removal::Removal;
+use crate::reply::Responder;
+use std::sync::Arc;
+
+/// One request. Processed in the order of arrival, after what was submitted before it was folded.
+pub(crate) enum Command<K, V> {
+    /// Answer when everything that was submitted before is in the index and the bound holds.
+    Flush(Responder<()>),
+    /// Answer when the backlog has room.
+    Ready(Responder<()>),
+    /// The generation was raised to this one: take out what is older, and answer how much was alive.
+    Clear { generation: u64, answer: Responder<u64> },
+    /// Show every live entry to this visitor.
+    Visit(Visitor<K, V>),
+    /// Send what leaves the cache here too.
+    Subscribe(crossbeam_channel::Sender<Arc<Removal<K, V>>>),
+    /// The shards together are over the capacity: evict, `all_shares` even below this shard's share.
+    Relieve { all_shares: bool },
+    /// The last handle has gone: finish what was accepted and end.
+    Stop,
+}
+
+/// Runs on the shard thread; a panic is caught there, so it answers its asker before it lets one go on.
+pub(crate) type Visitor<K, V> = Box<dyn FnOnce(&mut dyn Iterator<Item = (&K, &V)>) + Send>;

@@ -1,0 +1,398 @@
+//! What a fold does: pending operations become the store's entries and the index's pointers.
+//!
+//! For each slot that is marked: take its chain as it is, decide for each key which operation is the
+//! newest, publish that one, and only then cut the chain, oldest first. What an older operation had
+//! written departs. This file introduces the store to the chains and the index; *when* it runs is the
+//! worker's business. Invariants: publish-before-unlink, no-stale-fill, exact-bound (see
+//! `docs/concurrency.md`). Layer: shard.
+
+use super::Shard;
+use super::budget::{Budget, Capacity};
+use super::departures::{Departures, Listener};
+use super::entry::{EntryRef, Kind, Link, State, Validity};
+use super::graves::Remains;
+use super::index::IndexWriter;
+use super::pending::Hanging;
+use crate::clock::Clock;
+use crate::removal::RemovalCause;
+use crate::store::{Slot, Store};
+use crate::sync::tally;
+use std::sync::Arc;
+
+/// How much an entry weighs.
+pub(crate) type Weigher<K, V> = Arc<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+/// All that a shard thread owns: the private half of the shard.
+pub(super) struct Fold<K, V> {
+    store: Store<EntryRef<K, V>>,
+    writer: IndexWriter<K, V>,
+    pub(super) departures: Departures<K, V>,
+    weigher: Option<Weigher<K, V>>,
+    budget: Budget,
+    clock: Clock,
+    versions: u64,
+    scratch: Scratch<K, V>,
+}
+
+/// What a shard is told when it is made.
+pub(crate) struct Settings<K, V> {
+    pub(crate) tick_every: u32,
+    pub(crate) capacity: Arc<Capacity>,
+    pub(crate) weigher: Option<Weigher<K, V>>,
+    pub(crate) listener: Option<Listener<K, V>>,
+    pub(crate) clock: Clock,
+}
+
+/// Timers that one turn looks at.
+const EXPIRY_SLICE: u32 = 256;
+/// Slots that one turn sweeps after a clear.
+const SWEEP_SLICE: u32 = 1024;
+
+/// What one fold of one slot works with; kept for its memory.
+struct Scratch<K, V> {
+    chain: Vec<Hanging<K, V>>,
+    kept: Vec<bool>,
+    groups: Vec<Group<K, V>>,
+    after_cut: Vec<(EntryRef<K, V>, Fate)>,
+}
+
+/// The operations of a chain that wrote one key, and what becomes of the newest.
+struct Group<K, V> {
+    newest: EntryRef<K, V>,
+    oldest: EntryRef<K, V>,
+    verdict: Result<u32, Fate>,
+}
+
+/// What happens to an entry once it has left its chain. All but the first and the last are decided
+/// together with taking the entry, so each entry departs once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It is in the store.
+    Resides(Slot),
+    /// It leaves the cache.
+    Departs(RemovalCause),
+    /// It leaves because the cache was cleared.
+    Cleared,
+    /// It was not kept.
+    Rejected,
+    /// A remover took it first: its farewell will see to it.
+    Taken,
+}
+
+impl<K: Eq, V> Fold<K, V> {
+    /// Folds the chain of one slot; returns how many operations it took off the backlog.
+    pub(super) fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize, generation: u64) -> u64 {
+        let mut work = std::mem::take(&mut self.scratch);
+        shard.pending.collect(slot, &mut work.chain);
+        self.sort_out(&mut work, generation);
+        for group in work.groups.drain(..) {
+            let fate = self.publish(shard, &group);
+            work.after_cut.push((group.newest, fate));
+        }
+        if work.kept.iter().any(|kept| !kept) {
+            self.versions += 1;
+            shard.pending.cut(slot, &work.chain, &work.kept, Link::end(self.versions));
+        }
+        for (entry, fate) in work.after_cut.drain(..) {
+            self.see_off(entry, fate);
+        }
+        let folded = self.bring_out(shard, &mut work);
+        // Relaxed: recency is advice.
+        shard.tick.store(self.store.tick(), tally::Ordering::Relaxed);
+        self.scratch = work;
+        folded
+    }
+
+    /// Decides for each operation, newest first, whether it stays in the chain, and groups those that
+    /// wrote by key. An older write of a key that has a newer one departs.
+    fn sort_out(&mut self, work: &mut Scratch<K, V>, generation: u64) {
+        work.kept.clear();
+        for hanging in &work.chain {
+            let entry = match (hanging.kind, hanging.entry) {
+                (Kind::Write, entry) => entry,
+                (Kind::Load, Some(entry)) => match self.ended(&work.groups, entry) {
+                    Some(state) => (state != State::Void).then_some(entry),
+                    None => {
+                        work.kept.push(true);
+                        continue;
+                    }
+                },
+                _ => None,
+            };
+            work.kept.push(false);
+            let Some(entry) = entry else { continue };
+            let Some(i) = self.group_of(&work.groups, entry) else {
+                let verdict = self.verdict(entry, generation);
+                work.groups.push(Group { newest: entry, oldest: entry, verdict });
+                continue;
+            };
+            let group = &mut work.groups[i];
+            let newer_is_rejected = group.rejects_its_oldest();
+            let newer = std::mem::replace(&mut group.oldest, entry);
+            let fate = self.supersede(entry, newer, newer_is_rejected);
+            work.after_cut.push((entry, fate));
+        }
+    }
+
+    /// How a load ended; nothing if it is still in flight. A newer operation on the key beats a load
+    /// that is: its value will not be published, and nobody joins it any more.
+    fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
+        match entry.get().state() {
+            State::Superseded => None,
+            State::Loading if self.group_of(groups, entry).is_none() || entry.get().supersede() => None,
+            // It ended while we tried to supersede it: one more older write, or nothing.
+            State::Loading => Some(entry.get().state()),
+            state => Some(state),
+        }
+    }
+
+    fn group_of(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<usize> {
+        groups.iter().position(|group| self.same_key(group.newest, entry))
+    }
+
+    /// A panicking `Eq` counts as "equal": the older of the two then leaves, and no key is ever in the
+    /// index twice.
+    fn same_key(&self, a: EntryRef<K, V>, b: EntryRef<K, V>) -> bool {
+        let (a, b) = (a.get(), b.get());
+        a.hash() == b.hash() && self.departures.panics.catch(|| a.key == b.key).unwrap_or(true)
+    }
+
+    /// The weight of a write that is to be kept, or why it is not.
+    fn verdict(&self, entry: EntryRef<K, V>, generation: u64) -> Result<u32, Fate> {
+        let (subject, limit) = (entry.get(), self.budget.limit());
+        let weight = match (&self.weigher, subject.value()) {
+            (Some(weigher), Some(value)) => self.departures.panics.catch(|| weigher(&subject.key, value)),
+            _ => Some(1),
+        };
+        let fate = if subject.stamp().generation < generation {
+            Fate::Cleared
+        } else if subject.has_expired(&self.clock) {
+            Fate::Departs(RemovalCause::Expired)
+        } else {
+            match weight {
+                Some(weight) if u64::from(weight) <= limit => {
+                    return if subject.state() == State::Live { Ok(weight) } else { Err(Fate::Taken) };
+                }
+                _ => Fate::Rejected,
+            }
+        };
+        Err(if subject.take_by_shard() { fate } else { Fate::Taken })
+    }
+
+    /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
+    /// because the older one had been removed, had expired or was cleared.
+    fn supersede(&mut self, older: EntryRef<K, V>, newer: EntryRef<K, V>, newer_is_rejected: bool) -> Fate {
+        let (was, is) = (older.get(), newer.get());
+        let fate = if !was.take_by_shard() {
+            Fate::Taken
+        } else if was.stamp().generation < is.stamp().generation {
+            Fate::Cleared
+        } else if was.has_expired(&self.clock) {
+            Fate::Departs(RemovalCause::Expired)
+        } else if newer_is_rejected {
+            Fate::Departs(RemovalCause::Removed)
+        } else {
+            Fate::Departs(RemovalCause::Replaced)
+        };
+        match fate {
+            _ if newer_is_rejected => {}
+            Fate::Departs(RemovalCause::Replaced) => self.departures.counts.updates += 1,
+            _ => self.departures.counts.insertions += 1,
+        }
+        fate
+    }
+
+    /// Brings the newest write of a key into store and index, or sees that the key has nothing there.
+    fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>) -> Fate {
+        let newest = group.newest;
+        let old = shard.index.resident(&self.writer, newest.get().hash(), |entry| {
+            self.departures.panics.catch(|| entry.key == newest.get().key).unwrap_or(true)
+        });
+        let Some(old) = old else {
+            if !group.rejects_its_oldest() {
+                self.departures.counts.insertions += 1;
+            }
+            return group.verdict.map_or_else(
+                |fate| fate,
+                |weight| {
+                    let slot = self.store.insert(newest, weight);
+                    newest.set_tick(self.store.tick());
+                    if let Some(outgrown) = self.writer.publish(&shard.index, newest) {
+                        self.departures.retire(Remains::Table(outgrown));
+                    }
+                    Fate::Resides(slot)
+                },
+            );
+        };
+        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest());
+        let place = old.slot();
+        let fate = match (group.verdict, place) {
+            (Ok(weight), Some(slot)) => {
+                self.store.replace(slot, newest, weight);
+                newest.set_tick(self.store.tick());
+                self.writer.replace(&shard.index, old, newest);
+                Fate::Resides(slot)
+            }
+            (Err(fate), Some(slot)) => {
+                self.writer.withdraw(&shard.index, old);
+                self.store.remove(slot);
+                fate
+            }
+            (_, None) => unreachable!("an entry in the index has a slot in the store"),
+        };
+        self.see_off(old, old_fate);
+        fate
+    }
+
+    /// Carries out what was decided about an entry that has left its chain, index and store, or has
+    /// come to stay.
+    fn see_off(&mut self, entry: EntryRef<K, V>, fate: Fate) {
+        match fate {
+            Fate::Resides(slot) => entry.set_slot(Some(slot)),
+            Fate::Departs(cause) => self.departures.depart(entry, cause),
+            Fate::Cleared => self.departures.depart_cleared(entry),
+            Fate::Rejected => self.departures.reject(entry),
+            Fate::Taken => entry.set_slot(None),
+        }
+    }
+
+    /// Retires the operations that were cut and carries out removals; counts what leaves the backlog.
+    fn bring_out(&mut self, shard: &Shard<K, V>, work: &mut Scratch<K, V>) -> u64 {
+        let mut folded = 0;
+        let kept = work.kept.drain(..);
+        for hanging in work.chain.drain(..).zip(kept).filter_map(|(hanging, kept)| (!kept).then_some(hanging)) {
+            folded += u64::from(hanging.kind != Kind::Base);
+            match (hanging.kind, hanging.entry) {
+                (Kind::Write, _) => continue,
+                (Kind::Removal, Some(entry)) => {
+                    if let Some(slot) = entry.slot() {
+                        self.writer.withdraw(&shard.index, entry);
+                        self.store.remove(slot);
+                    }
+                    self.departures.depart(entry, RemovalCause::Removed);
+                }
+                (Kind::Load, Some(entry)) if entry.get().state() == State::Void => {
+                    self.departures.retire(Remains::Entry(entry, None));
+                }
+                _ => {}
+            }
+            self.departures.retire(Remains::Op(hanging.op));
+        }
+        folded
+    }
+}
+
+impl<K, V> Group<K, V> {
+    /// Whether the oldest write so far is the newest and is not kept.
+    fn rejects_its_oldest(&self) -> bool {
+        self.verdict == Err(Fate::Rejected) && self.oldest == self.newest
+    }
+}
+
+impl<K, V> Default for Scratch<K, V> {
+    fn default() -> Self {
+        Self { chain: Vec::new(), kept: Vec::new(), groups: Vec::new(), after_cut: Vec::new() }
+    }
+}
+
+/// What happens to residents between folds.
+impl<K, V> Fold<K, V> {
+    pub(super) fn new(settings: Settings<K, V>) -> Self {
+        Self {
+            store: Store::new(settings.tick_every),
+            writer: IndexWriter::new(),
+            departures: Departures::new(settings.listener),
+            weigher: settings.weigher,
+            budget: Budget::new(settings.capacity),
+            clock: settings.clock,
+            versions: 0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Evicts until all shards together are within the capacity, or this shard has paid its part
+    /// (`all_shares`: even below its share). Returns whether they still are over.
+    pub(super) fn evict(&mut self, shard: &Shard<K, V>, generation: u64, all_shares: bool) -> bool {
+        loop {
+            let excess = self.budget.book(self.store.weight());
+            let mut freed = 0;
+            while freed < excess {
+                let pays = all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
+                let Some(slot) = self.store.victim().filter(|_| pays) else { return true };
+                freed += u64::from(self.store.weight_of(slot));
+                self.take_out(shard, slot, RemovalCause::Capacity, generation);
+            }
+            if excess == 0 {
+                return false;
+            }
+        }
+    }
+
+    /// Takes out what has expired, a bounded slice of it. Returns when it wants to be called again.
+    pub(super) fn expire(&mut self, shard: &Shard<K, V>, generation: u64) -> Option<u64> {
+        self.store.next_timer()?;
+        let now = self.clock.now();
+        let mut budget = EXPIRY_SLICE;
+        while let Some(slot) = self.store.next_expired(now, &mut budget) {
+            self.take_out(shard, slot, RemovalCause::Expired, generation);
+        }
+        if self.store.more_due() { Some(0) } else { self.store.next_timer().map(|at| at.saturating_sub(now)) }
+    }
+
+    /// Takes out residents that were cleared, beginning at slot `from`: a bounded slice of them.
+    /// Returns where to go on, or nothing when it is through.
+    pub(super) fn sweep(&mut self, shard: &Shard<K, V>, from: Slot, generation: u64) -> Option<Slot> {
+        let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots());
+        for slot in from..until {
+            let cleared = self.store.at(slot).is_some_and(|entry| entry.get().stamp().generation < generation);
+            if cleared {
+                self.take_out(shard, slot, RemovalCause::Removed, generation);
+            }
+        }
+        (until < self.store.slots()).then_some(until)
+    }
+
+    /// Takes a resident out of store and index.
+    fn take_out(&mut self, shard: &Shard<K, V>, slot: Slot, cause: RemovalCause, generation: u64) {
+        let entry = self.store.remove(slot);
+        self.writer.withdraw(&shard.index, entry);
+        if !entry.get().take_by_shard() {
+            entry.set_slot(None);
+        } else if entry.get().stamp().generation < generation && !entry.get().has_expired(&self.clock) {
+            self.departures.depart_cleared(entry);
+        } else if entry.get().has_expired(&self.clock) {
+            self.departures.depart(entry, RemovalCause::Expired);
+        } else {
+            self.departures.depart(entry, cause);
+        }
+    }
+
+    /// Every resident that is alive.
+    pub(super) fn residents(&self, generation: u64) -> impl Iterator<Item = (&K, &V)> {
+        let validity = Validity { clock: &self.clock, generation };
+        self.store.iter().filter_map(move |(_, entry)| entry.pair(&self.store, &validity))
+    }
+
+    pub(super) fn is_over_share(&self, weight: u64) -> bool {
+        self.budget.is_over_share(weight)
+    }
+
+    pub(super) fn publish_counts(&mut self, shard: &Shard<K, V>) {
+        let counts = &mut self.departures.counts;
+        counts.len = self.store.len();
+        counts.weight = self.store.weight();
+        counts.panics = self.departures.panics.total();
+        shard.published.publish(counts);
+    }
+
+    /// Frees every entry. The caller has seen to it that no reader is left.
+    pub(super) fn raze(&mut self, shard: &Shard<K, V>) {
+        let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();
+        for slot in residents {
+            let entry = self.store.remove(slot);
+            self.writer.withdraw(&shard.index, entry);
+            self.departures.retire(Remains::Entry(entry, None));
+        }
+        self.departures.bury_all();
+    }
+}

@@ -1,0 +1,44 @@
+//! The hash of a key, and which of its bits decide what. Layer: shard.
+
+/// The keyed 64-bit hash of a key.
+///
+/// ```text
+/// 63 ........ 42 ........ 32 | 31 ............ 8 | 7 ... 0
+///  shard (high bits decide)  |  home bucket      |  tag
+///          pending slot      |  (high bits decide)
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct KeyHash(pub(crate) u64);
+
+impl KeyHash {
+    /// Which of `shards` owns the key. A multiplication instead of a division: the high bits decide.
+    #[inline]
+    pub(crate) fn shard(self, shards: usize) -> usize {
+        // Cannot truncate: the product's high half is below `shards`.
+        (((self.0 >> 32) * shards as u64) >> 32) as usize
+    }
+
+    /// The bits that the shard keeps of the hash: enough for its bucket and its tag.
+    #[inline]
+    pub(crate) fn local(self) -> u32 {
+        self.0 as u32
+    }
+
+    /// Which of the pending table's slots is the key's; `slots` is a power of two.
+    #[inline]
+    pub(crate) fn slot(self, slots: usize) -> usize {
+        (self.0 >> 32) as usize & (slots - 1)
+    }
+}
+
+/// The tag byte of a local hash, never zero: zero marks an empty cell.
+#[inline]
+pub(crate) fn tag(local: u32) -> u8 {
+    (local as u8).max(1)
+}
+
+/// The home bucket of a local hash among `buckets`.
+#[inline]
+pub(crate) fn home(local: u32, buckets: usize) -> usize {
+    ((u64::from(local) * buckets as u64) >> 32) as usize
+}

@@ -1,0 +1,348 @@
+//! The read index: what the shard has published, for every thread to read in place.
+//!
+//! One writer (the shard thread, through [`IndexWriter`]), many readers (through [`ReadIndex`], pinned).
+//! A table of buckets, each one cache line: a control word of seven tag bytes and an overflow count,
+//! and seven pointers. A look-up compares seven tags in one 64-bit operation and touches two lines, the
+//! bucket and the entry. The overflow count says how many entries passed a full bucket on their way, so
+//! a probe ends early and a removal leaves nothing behind (after F14, Bronson and Shi, 2019).
+//!
+//! ```text
+//! bucket: | t0 t1 t2 t3 t4 t5 t6 ov | cell 0 | cell 1 | ... | cell 6 |   64 bytes
+//! ```
+//!
+//! The table grows by a shadow: readers probe the old table until the new one is complete; each write
+//! migrates a few buckets, and goes to both tables where it concerns a migrated bucket. Invariants:
+//! single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
+#![expect(unsafe_code, reason = "one of the five files that the design marks")]
+
+use super::entry::{Entry, EntryRef};
+use super::hash::{home, tag};
+use crate::sync::reclaim::Guard;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::ptr::NonNull;
+
+const CELLS: usize = 7;
+/// The one in every tag byte of a control word.
+const ONES: u64 = 0x0001_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+const OVERFLOW_SHIFT: u32 = 56;
+const OVERFLOW_MAX: u64 = 0xff;
+
+/// A table that holds more than this share of its cells grows.
+const MAX_LOAD: (usize, usize) = (4, 5);
+/// Buckets that each write moves while the table grows: done long before the old one is full.
+const MIGRATED_PER_WRITE: usize = 4;
+const FIRST_BUCKETS: usize = if cfg!(cache_loom) { 1 } else { 64 };
+
+#[repr(C, align(64))]
+struct Bucket<K, V> {
+    control: AtomicU64,
+    cells: [AtomicPtr<Entry<K, V>>; CELLS],
+}
+
+pub(super) struct Table<K, V> {
+    buckets: Box<[Bucket<K, V>]>,
+}
+
+/// What readers hold of the index.
+pub(crate) struct ReadIndex<K, V> {
+    root: AtomicPtr<Table<K, V>>,
+}
+
+/// The right to change the index: one exists, the shard thread has it.
+pub(super) struct IndexWriter<K, V> {
+    entries: usize,
+    growth: Option<Growth<K, V>>,
+}
+
+struct Growth<K, V> {
+    table: Box<Table<K, V>>,
+    /// Buckets of the old table below this one are in the new one too.
+    migrated: usize,
+}
+
+/// Where an entry is published.
+#[derive(Clone, Copy)]
+struct Place {
+    bucket: usize,
+    cell: usize,
+}
+
+impl<K, V> ReadIndex<K, V> {
+    /// An index for `entries` entries if that is known, else one that grows from little.
+    pub(crate) fn new(entries: Option<usize>) -> Self {
+        let buckets = entries.map_or(FIRST_BUCKETS, |n| {
+            (n.saturating_mul(MAX_LOAD.1) / (CELLS * MAX_LOAD.0) + 1).max(FIRST_BUCKETS)
+        });
+        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::new(buckets)))) }
+    }
+
+    /// The published entry of `hash` that `is_it` accepts. Never waits; bounded by the table.
+    #[inline]
+    pub(crate) fn find<'g>(
+        &self,
+        hash: u32,
+        is_it: impl Fn(&Entry<K, V>) -> bool,
+        _pinned: &'g Guard,
+    ) -> Option<&'g Entry<K, V>> {
+        // Acquire: a new table is complete when it is seen [edge: index-root].
+        let root = self.root.load(Ordering::Acquire);
+        // SAFETY: [invariant: graves] a table that was replaced is freed after our pin.
+        let table = unsafe { &*root };
+        let (_, found) = table.probe(hash, is_it)?;
+        // SAFETY: [invariant: graves] an entry that was published under our pin outlives it.
+        Some(unsafe { &*found.as_ptr() })
+    }
+
+    fn table(&self, _writer: &IndexWriter<K, V>) -> &Table<K, V> {
+        // Relaxed: only the writer, which is the caller, changes the root.
+        let root = self.root.load(Ordering::Relaxed);
+        // SAFETY: [invariant: single-writer] the caller alone replaces the table.
+        unsafe { &*root }
+    }
+
+    /// The published entry of `hash` that `is_it` accepts, for the shard.
+    pub(super) fn resident(
+        &self,
+        writer: &IndexWriter<K, V>,
+        hash: u32,
+        is_it: impl Fn(&Entry<K, V>) -> bool,
+    ) -> Option<EntryRef<K, V>> {
+        self.table(writer).probe(hash, is_it).map(|(_, entry)| EntryRef(entry))
+    }
+}
+
+impl<K, V> Drop for ReadIndex<K, V> {
+    fn drop(&mut self) {
+        // Relaxed: no other thread has the index any more.
+        let root = self.root.load(Ordering::Relaxed);
+        // SAFETY: [invariant: single-writer] made by `Box::into_raw`, and no reader is left.
+        drop(unsafe { Box::from_raw(root) });
+    }
+}
+
+impl<K, V> IndexWriter<K, V> {
+    pub(super) fn new() -> Self {
+        Self { entries: 0, growth: None }
+    }
+
+    /// Publishes an entry whose key is not in the index. Gives a table that was outgrown, to be retired.
+    pub(super) fn publish(&mut self, index: &ReadIndex<K, V>, entry: EntryRef<K, V>) -> Option<Box<Table<K, V>>> {
+        let hash = entry.get().hash();
+        let place = index.table(self).place(hash, entry.0);
+        self.entries += 1;
+        if let Some(growth) = self.growth_beyond(place) {
+            growth.table.place(hash, entry.0);
+        }
+        self.grow(index)
+    }
+
+    /// Publishes `new` in the place of `old`, which has the same key.
+    pub(super) fn replace(&mut self, index: &ReadIndex<K, V>, old: EntryRef<K, V>, new: EntryRef<K, V>) {
+        let hash = old.get().hash();
+        if let Some(place) = index.table(self).replace(hash, old.0, new.0) {
+            if let Some(growth) = self.growth_beyond(place) {
+                growth.table.replace(hash, old.0, new.0);
+            }
+        }
+    }
+
+    /// Takes an entry out.
+    pub(super) fn withdraw(&mut self, index: &ReadIndex<K, V>, entry: EntryRef<K, V>) {
+        let hash = entry.get().hash();
+        if let Some(place) = index.table(self).withdraw(hash, entry.0) {
+            self.entries -= 1;
+            if let Some(growth) = self.growth_beyond(place) {
+                growth.table.withdraw(hash, entry.0);
+            }
+        }
+    }
+
+    /// The growth, if what is at `place` of the old table has been migrated.
+    fn growth_beyond(&self, place: Place) -> Option<&Growth<K, V>> {
+        self.growth.as_ref().filter(|growth| place.bucket < growth.migrated)
+    }
+
+    fn grow(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {
+        let buckets = index.table(self).buckets.len();
+        if self.growth.is_none() && self.entries * MAX_LOAD.1 > buckets * CELLS * MAX_LOAD.0 {
+            let table = Box::new(Table::new(buckets * 2));
+            self.growth = Some(Growth { table, migrated: 0 });
+        }
+        let mut growth = self.growth.take()?;
+        let old = index.table(self);
+        let until = (growth.migrated + MIGRATED_PER_WRITE).min(buckets);
+        for entry in old.buckets[growth.migrated..until].iter().flat_map(Bucket::entries) {
+            growth.table.place(EntryRef(entry).get().hash(), entry);
+        }
+        growth.migrated = until;
+        if until < buckets {
+            self.growth = Some(growth);
+            return None;
+        }
+        let new = Box::into_raw(growth.table);
+        // Release: whoever finds the new table finds it complete [edge: index-root].
+        // Relaxed for the old pointer: this thread stored it.
+        let old = index.root.swap(new, Ordering::Release);
+        // SAFETY: [invariant: single-writer] made by `Box::into_raw`; the caller retires it, so readers
+        // that still probe it are waited for.
+        Some(unsafe { Box::from_raw(old) })
+    }
+}
+
+impl<K, V> Table<K, V> {
+    fn new(buckets: usize) -> Self {
+        Self { buckets: zeroed(buckets) }
+    }
+
+    /// The first cell on the way of `hash` whose entry has that hash and is accepted.
+    #[inline]
+    fn probe(&self, hash: u32, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<(Place, NonNull<Entry<K, V>>)> {
+        let tag = tag(hash);
+        let mut at = home(hash, self.buckets.len());
+        for _ in 0..self.buckets.len() {
+            let bucket = &self.buckets[at];
+            // Acquire: a tag that is seen has its pointer behind it [edge: publish].
+            let control = bucket.control.load(Ordering::Acquire);
+            let mut candidates = matching(control, tag);
+            while candidates != 0 {
+                let cell = (candidates.trailing_zeros() / 8) as usize;
+                // Acquire: the entry is read next [edge: publish].
+                if let Some(entry) = NonNull::new(bucket.cells[cell].load(Ordering::Acquire)) {
+                    // SAFETY: [invariant: graves] readers are pinned and the writer is the shard: an
+                    // entry that is found in a cell is not freed under either.
+                    let candidate = unsafe { entry.as_ref() };
+                    if candidate.hash() == hash && is_it(candidate) {
+                        return Some((Place { bucket: at, cell }, entry));
+                    }
+                }
+                candidates &= candidates - 1;
+            }
+            if control >> OVERFLOW_SHIFT == 0 {
+                return None;
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    #[inline]
+    fn after(&self, bucket: usize) -> usize {
+        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
+    }
+
+    /// Puts `entry` into the first free cell on its way. There is one: tables grow long before.
+    fn place(&self, hash: u32, entry: NonNull<Entry<K, V>>) -> Place {
+        let mut at = home(hash, self.buckets.len());
+        loop {
+            let bucket = &self.buckets[at];
+            // Relaxed: this thread is the only writer.
+            let control = bucket.control.load(Ordering::Relaxed);
+            if let Some(cell) = (0..CELLS).find(|cell| control >> (8 * cell) & 0xff == 0) {
+                // Release: whoever finds the pointer finds the entry complete [edge: publish].
+                bucket.cells[cell].store(entry.as_ptr(), Ordering::Release);
+                let tagged = control | u64::from(tag(hash)) << (8 * cell);
+                // Release: a tag is seen only with its pointer [edge: publish].
+                bucket.control.store(tagged, Ordering::Release);
+                return Place { bucket: at, cell };
+            }
+            bucket.count_overflow(control, 1);
+            at = self.after(at);
+        }
+    }
+
+    fn replace(&self, hash: u32, old: NonNull<Entry<K, V>>, new: NonNull<Entry<K, V>>) -> Option<Place> {
+        let (place, _) = self.probe(hash, |entry| NonNull::from(entry) == old)?;
+        // Release: as in `place` [edge: publish].
+        self.buckets[place.bucket].cells[place.cell].store(new.as_ptr(), Ordering::Release);
+        Some(place)
+    }
+
+    fn withdraw(&self, hash: u32, entry: NonNull<Entry<K, V>>) -> Option<Place> {
+        let (place, _) = self.probe(hash, |candidate| NonNull::from(candidate) == entry)?;
+        let bucket = &self.buckets[place.bucket];
+        // Relaxed: this thread is the only writer.
+        let control = bucket.control.load(Ordering::Relaxed);
+        // Release: a reader that misses the tag finds what preceded its removal [edge: publish].
+        bucket.control.store(control & !(0xff << (8 * place.cell)), Ordering::Release);
+        // Relaxed: an empty cell publishes nothing.
+        bucket.cells[place.cell].store(std::ptr::null_mut(), Ordering::Relaxed);
+        let mut at = home(hash, self.buckets.len());
+        while at != place.bucket {
+            let passed = &self.buckets[at];
+            // Relaxed: this thread is the only writer.
+            passed.count_overflow(passed.control.load(Ordering::Relaxed), -1);
+            at = self.after(at);
+        }
+        Some(place)
+    }
+}
+
+impl<K, V> Bucket<K, V> {
+    /// Counts an entry that passes this full bucket, or no longer does. A count that reached its
+    /// maximum stays there: probes go on, which costs time and never an entry.
+    fn count_overflow(&self, control: u64, change: i64) {
+        let count = control >> OVERFLOW_SHIFT;
+        if count < OVERFLOW_MAX {
+            let count = count.saturating_add_signed(change);
+            let control = control & !(OVERFLOW_MAX << OVERFLOW_SHIFT) | count << OVERFLOW_SHIFT;
+            // Release: as every store of a control word [edge: publish].
+            self.control.store(control, Ordering::Release);
+        }
+    }
+
+    fn entries(&self) -> impl Iterator<Item = NonNull<Entry<K, V>>> {
+        // Relaxed: this thread is the only writer.
+        self.cells.iter().filter_map(|cell| NonNull::new(cell.load(Ordering::Relaxed)))
+    }
+}
+
+/// The high bit of every tag byte of `control` that equals `tag`, and perhaps of some that do not: the
+/// classic zero-byte test, whose false positives the key comparison sorts out.
+#[inline]
+fn matching(control: u64, tag: u8) -> u64 {
+    let differing = control ^ (ONES * u64::from(tag));
+    differing.wrapping_sub(ONES) & !differing & HIGHS
+}
+
+/// Empty buckets that the operating system has not yet had to back with memory.
+#[cfg(not(cache_loom))]
+fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
+    use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
+    let layout = Layout::array::<Bucket<K, V>>(buckets).expect("a table fits the address space");
+    // SAFETY: [invariant: zeroed-table] the layout is not empty: there is at least one bucket.
+    let memory = unsafe { alloc_zeroed(layout) };
+    if memory.is_null() {
+        handle_alloc_error(layout);
+    }
+    let slice = std::ptr::slice_from_raw_parts_mut(memory.cast::<Bucket<K, V>>(), buckets);
+    // SAFETY: [invariant: zeroed-table] allocated with the layout of this slice, and all-zero bytes are
+    // an empty bucket: atomics of zero and null pointers.
+    unsafe { Box::from_raw(slice) }
+}
+
+#[cfg(cache_loom)]
+fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
+    (0..buckets)
+        .map(|_| Bucket {
+            control: AtomicU64::new(0),
+            cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ONES, matching};
+
+    #[test]
+    fn a_control_word_finds_every_tag_it_holds() {
+        for cell in 0..7 {
+            for tag in 1..=255_u8 {
+                let control = u64::from(tag) << (8 * cell) | 0xff << 56;
+                assert_ne!(matching(control, tag) & 0x80 << (8 * cell), 0);
+            }
+        }
+        assert_eq!(matching(0, 1) & ONES, 0);
+    }
+}

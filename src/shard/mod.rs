@@ -1,0 +1,300 @@
+//! A shard: the part of the keyspace that one thread alone may change and every thread may read.
+//!
+//! The life of a write: a caller makes an [`entry`], submits it to the [`pending`] table, where every
+//! thread sees it at once, and adds it to the backlog ([`signal`]). The shard thread ([`worker`]) takes
+//! it with whatever else has come ([`fold`]), puts it into its private store, publishes it in the
+//! [`index`] and cuts it out of the table. What was replaced waits in the [`graves`] until its last
+//! reader has gone.
+//!
+//! A read looks into the pending table first and into the index second, and is done. A load that is in
+//! flight is an operation of the pending table too ([`flight`]). Requests about a whole shard are
+//! [`command`]s in its mailbox. What leaves the cache is accounted for in [`departures`].
+//!
+//! Layer: shard; knows the store and the base, not the handles above it.
+
+pub(crate) mod budget;
+pub(crate) mod command;
+pub(crate) mod departures;
+pub(crate) mod entry;
+pub(crate) mod flight;
+pub(crate) mod fold;
+mod graves;
+pub(crate) mod hash;
+pub(crate) mod index;
+pub(crate) mod pending;
+pub(crate) mod signal;
+pub(crate) mod worker;
+
+use crate::stats::Published;
+use crate::sync::mailbox::Mailbox;
+use crate::sync::reclaim::{self, Guard};
+use crate::sync::tally;
+use command::Command;
+use entry::{Entry, EntryRef, Farewell, Link, Live, State, Validity};
+use flight::{Flight, LoadPermit, Outcome, Waiters};
+use hash::KeyHash;
+use index::ReadIndex;
+use pending::{Draft, Operation, Pending, SLOTS, Step};
+use signal::Signal;
+use std::ptr::NonNull;
+
+/// What handles see of a shard.
+pub(crate) struct Shard<K, V> {
+    index: ReadIndex<K, V>,
+    /// The store's recency tick, for readers to leave in what they read.
+    tick: tally::AtomicU32,
+    pending: Pending<K, V>,
+    /// The most operations that may wait for the shard.
+    backlog_limit: i64,
+    mailbox: Mailbox<Command<K, V>>,
+    signal: Signal,
+    published: Published,
+}
+
+/// What one walk down a chain, and the index below it, say about a key.
+pub(crate) enum Sight<'g, K, V> {
+    /// It has a value.
+    Live(Live<'g, K, V>),
+    /// It has none, but a load is in flight that may be joined.
+    Loading(&'g Flight<K, V>),
+    /// It has none.
+    Absent,
+}
+
+impl<K, V> Shard<K, V> {
+    /// A shard for `entries` entries, if that is known, and `backlog` waiting operations.
+    pub(crate) fn new(entries: Option<usize>, backlog: usize) -> Self {
+        let backlog_limit = i64::try_from(backlog).unwrap_or(i64::MAX);
+        Self {
+            index: ReadIndex::new(entries),
+            tick: tally::AtomicU32::new(0),
+            pending: Pending::new(),
+            backlog_limit,
+            mailbox: Mailbox::new(),
+            signal: Signal::new((backlog_limit / 8).max(1)),
+            published: Published::default(),
+        }
+    }
+
+    /// The live entry of a key. Takes no lock, sends nothing, waits for nobody.
+    #[inline]
+    pub(crate) fn find<'g>(
+        &self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        validity: &Validity<'_>,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>> {
+        let head = self.pending.head(hash.slot(SLOTS), pinned);
+        if head.is_end() {
+            return self.published(hash, is_key, validity, pinned);
+        }
+        match self.survey_in_flight(head, hash, is_key, validity, pinned).1 {
+            Sight::Live(live) => Some(live),
+            Sight::Loading(_) | Sight::Absent => None,
+        }
+    }
+
+    #[inline]
+    fn published<'g>(
+        &self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        validity: &Validity<'_>,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>> {
+        self.index.find(hash.local(), |entry| is_key(&entry.key), pinned)?.alive(validity)
+    }
+
+    /// All there is to know about a key, and the head under which it was seen: a submit on that head
+    /// succeeds only if it still holds.
+    pub(crate) fn survey<'g>(
+        &self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        validity: &Validity<'_>,
+        pinned: &'g Guard,
+    ) -> (Link, Sight<'g, K, V>) {
+        let head = self.pending.head(hash.slot(SLOTS), pinned);
+        self.survey_in_flight(head, hash, is_key, validity, pinned)
+    }
+
+    /// One walk decides everything. Two walks over the same head can disagree, because a flight may
+    /// end in between, and a second loader would start.
+    #[cold]
+    fn survey_in_flight<'g>(
+        &self,
+        mut head: Link,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        validity: &Validity<'_>,
+        pinned: &'g Guard,
+    ) -> (Link, Sight<'g, K, V>) {
+        let is_it = |entry: &Entry<K, V>| entry.hash() == hash.local() && is_key(&entry.key);
+        let mut walk = self.pending.walk(head, pinned);
+        loop {
+            match walk.step() {
+                Step::Write(entry) if is_it(entry) => return (head, decide(entry, validity)),
+                Step::Load(flight) if is_it(flight.entry()) => match flight.entry().state() {
+                    State::Loading if flight.entry().stamp().generation >= validity.generation => {
+                        return (head, Sight::Loading(flight));
+                    }
+                    // Nobody joins a load that was superseded, and one without a value says nothing.
+                    State::Loading | State::Superseded | State::Void => {}
+                    State::Live | State::Removed | State::Gone => return (head, decide(flight.entry(), validity)),
+                },
+                Step::Write(_) | Step::Load(_) | Step::Other => {}
+                Step::End => {
+                    let found = self.published(hash, is_key, validity, pinned);
+                    return (head, found.map_or(Sight::Absent, Sight::Live));
+                }
+                Step::Restart => {
+                    head = self.pending.head(hash.slot(SLOTS), pinned);
+                    walk = self.pending.walk(head, pinned);
+                }
+            }
+        }
+    }
+
+    /// Takes the live entry of a key out of every reader's sight, for exactly one caller, and overrides
+    /// a load of it that is in flight. Never waits.
+    pub(crate) fn remove<'g>(
+        &self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool,
+        validity: &Validity<'_>,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>> {
+        loop {
+            match self.survey(hash, &is_key, validity, pinned).1 {
+                Sight::Live(live) if live.entry().take_by_remover() => {
+                    let farewell = Farewell::new(EntryRef(NonNull::from(live.entry())), hash.local());
+                    self.submit(hash, Draft::new(farewell), pinned);
+                    return Some(live);
+                }
+                Sight::Loading(flight) if flight.entry().supersede() => return None,
+                Sight::Absent => return None,
+                // Somebody was faster: look again.
+                Sight::Live(_) | Sight::Loading(_) => {}
+            }
+        }
+    }
+
+    /// Submits a write unless the shard's backlog is full. Never waits; visible to all on success.
+    pub(crate) fn offer(&self, hash: KeyHash, mut draft: Draft<Entry<K, V>>) -> Result<(), Draft<Entry<K, V>>> {
+        let urgent = crate::shard_thread::is_current();
+        if !(self.has_room() || urgent) || self.is_closed() {
+            return Err(draft);
+        }
+        let slot = hash.slot(SLOTS);
+        let pinned = reclaim::pin();
+        let mut head = self.pending.head(slot, &pinned);
+        loop {
+            // A hot key written in a storm must not make readers of its neighbours walk far. A shard
+            // thread cannot wait for itself, so it may.
+            if self.pending.is_deep(head, &pinned) && !urgent {
+                self.signal.wake();
+                return Err(draft);
+            }
+            match self.pending.submit(slot, draft, head, &pinned) {
+                Ok(()) => break,
+                Err((back, now)) => (draft, head) = (back, now),
+            }
+        }
+        self.notify(slot);
+        Ok(())
+    }
+
+    /// Submits an operation whatever the backlog: one that must not be refused.
+    fn submit<T: Operation>(&self, hash: KeyHash, mut draft: Draft<T>, pinned: &Guard) {
+        let slot = hash.slot(SLOTS);
+        let mut head = self.pending.head(slot, pinned);
+        while let Err((back, now)) = self.pending.submit(slot, draft, head, pinned) {
+            (draft, head) = (back, now);
+        }
+        self.notify(slot);
+    }
+
+    /// Claims the load of a key on the very head under which it was seen to be absent.
+    pub(crate) fn claim(
+        &self,
+        hash: KeyHash,
+        seen: Link,
+        draft: Draft<Flight<K, V>>,
+        pinned: &Guard,
+    ) -> Result<LoadPermit<K, V>, Draft<Flight<K, V>>> {
+        let permit = LoadPermit::of(&draft);
+        match self.pending.submit(hash.slot(SLOTS), draft, seen, pinned) {
+            Ok(()) => Ok(permit),
+            Err((draft, _)) => Err(draft),
+        }
+    }
+
+    /// Ends a load: with the entry's value and expiry, or without. Gives the waiters to be answered.
+    pub(crate) fn settle(
+        &self,
+        hash: KeyHash,
+        permit: LoadPermit<K, V>,
+        end: Option<(V, entry::Expiry)>,
+    ) -> (Waiters<V>, Option<V>) {
+        let pinned = reclaim::pin();
+        let settled = match end {
+            Some((value, expiry)) => permit.complete(value, expiry),
+            None => (permit.abandon(), None),
+        };
+        self.notify(hash.slot(SLOTS));
+        drop(pinned);
+        settled
+    }
+
+    fn notify(&self, slot: usize) {
+        self.pending.mark(slot);
+        self.signal.submitted();
+    }
+
+    /// Whether a write would find room.
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        self.signal.backlog() < self.backlog_limit
+    }
+
+    /// Whether the shard has died.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.mailbox.is_closed()
+    }
+
+    /// Sends a request; the shard looks at it at once.
+    pub(crate) fn send(&self, command: Command<K, V>) {
+        self.mailbox.send(command);
+        self.signal.submitted();
+        self.signal.wake();
+    }
+
+    pub(crate) fn signal(&self) -> &Signal {
+        &self.signal
+    }
+
+    pub(crate) fn published_counts(&self) -> crate::stats::Counts {
+        self.published.read()
+    }
+
+    /// The recency tick, to be left in an entry that was read.
+    #[inline]
+    pub(crate) fn tick(&self) -> u32 {
+        // Relaxed: recency is advice.
+        self.tick.load(tally::Ordering::Relaxed)
+    }
+}
+
+fn decide<'g, K, V>(entry: &'g Entry<K, V>, validity: &Validity<'_>) -> Sight<'g, K, V> {
+    entry.alive(validity).map_or(Sight::Absent, Sight::Live)
+}
+
+/// Tells every waiter of a load how it ended. Each value is a clone of its own; if a clone panics the
+/// waiters that are left look again.
+pub(crate) fn answer<V: Clone>(waiters: Waiters<V>, value: &V) {
+    for waiter in waiters {
+        // A waiter that was cancelled does not want it.
+        let _ = waiter.send(Outcome::Loaded(value.clone()));
+    }
+}

@@ -1,0 +1,315 @@
+//! The pending table: operations that every thread can read before the shard has processed them.
+//!
+//! A small table of slots; a slot is the head of a chain of operations, newest first.
+//!
+//! * **Submit** (any thread): link to the head that was seen, compare-and-swap the head.
+//! * **Walk** (any thread, pinned): from the head down. The newest operation on a key decides.
+//! * **Cut** (shard thread only): take folded operations out, oldest first, after their effect was
+//!   published in the index. Only the shard rewrites links, so all but the head's are plain stores.
+//!
+//! An empty slot is not null but a version that is never used twice, and a head that stays after a fold is
+//! covered by a fresh base, so a compare-and-swap succeeds only if nothing happened in the slot since
+//! its head was read. Invariants: read-your-writes, no-time-travel, versioned-slot (see
+//! `docs/concurrency.md`). Layer: shard.
+#![expect(unsafe_code, reason = "one of the five files that the design marks")]
+
+use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, State};
+use super::flight::Flight;
+use crate::sync::reclaim::Guard;
+use crate::sync::tally;
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::marker::PhantomData;
+use std::ptr::NonNull;
+
+/// Slots of a shard; a power of two.
+pub(crate) const SLOTS: usize = if cfg!(cache_loom) { 1 } else { 1024 };
+
+/// How many operations may hang in one slot before a submit must wait for the shard.
+pub(crate) const DEPTH_LIMIT: u8 = if cfg!(cache_loom) { 4 } else { 32 };
+
+const WORDS: usize = SLOTS.div_ceil(64);
+
+/// The operations of one shard that are in flight.
+pub(crate) struct Pending<K, V> {
+    heads: Box<[AtomicPtr<Op>]>,
+    /// One bit for each slot that has something for the shard.
+    dirty: [AtomicU64; WORDS],
+    operations: PhantomData<(K, V)>,
+}
+
+/// Something that begins with an [`Op`].
+///
+/// # Safety
+///
+/// The type is `repr(C)` and its first field is an [`Op`].
+pub(crate) unsafe trait Operation {}
+
+// SAFETY: [invariant: op-header] repr(C), Op first.
+unsafe impl<K, V> Operation for Entry<K, V> {}
+// SAFETY: [invariant: op-header] repr(C), Op first.
+unsafe impl<K, V> Operation for Farewell<K, V> {}
+// SAFETY: [invariant: op-header] repr(C), Op first.
+unsafe impl<K, V> Operation for Flight<K, V> {}
+// SAFETY: [invariant: op-header] it is the header.
+unsafe impl Operation for Op {}
+
+/// An operation that is not yet shared. Freed if it never is.
+pub(crate) struct Draft<T: Operation>(NonNull<T>);
+
+impl<T: Operation> Draft<T> {
+    pub(crate) fn new(operation: Box<T>) -> Self {
+        Self(NonNull::from(Box::leak(operation)))
+    }
+
+    pub(crate) fn pointer(&self) -> NonNull<T> {
+        self.0
+    }
+
+    pub(crate) fn into_box(self) -> Box<T> {
+        let pointer = self.0.as_ptr();
+        std::mem::forget(self);
+        // SAFETY: [invariant: draft] made from a box in `new` and not shared.
+        unsafe { Box::from_raw(pointer) }
+    }
+}
+
+impl<T: Operation> Drop for Draft<T> {
+    fn drop(&mut self) {
+        // SAFETY: [invariant: draft] made from a box in `new`; a shared draft is forgotten.
+        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// One step of a walk down a chain.
+pub(crate) enum Step<'g, K, V> {
+    Write(&'g Entry<K, V>),
+    Load(&'g Flight<K, V>),
+    /// An operation that decides nothing.
+    Other,
+    /// The chain ends: the index decides.
+    End,
+    /// The walker stands on an operation that has left the chain: begin again at the head.
+    Restart,
+}
+
+/// An operation as it hangs in a chain, in the hands of the shard.
+pub(super) struct Hanging<K, V> {
+    pub(super) op: OpRef<K, V>,
+    pub(super) kind: Kind,
+    /// The entry that it writes, fills or removes; none for a base.
+    pub(super) entry: Option<EntryRef<K, V>>,
+}
+
+impl<K, V> Hanging<K, V> {
+    fn new(op: NonNull<Op>, kind: Kind) -> Self {
+        let entry = match kind {
+            Kind::Write => Some(EntryRef(op.cast())),
+            // SAFETY: [invariant: op-header] the kind says what begins with this header.
+            Kind::Load => Some(unsafe { op.cast::<Flight<K, V>>().as_ref() }.entry),
+            // SAFETY: [invariant: op-header] the kind says what begins with this header.
+            Kind::Removal => Some(unsafe { op.cast::<Farewell<K, V>>().as_ref() }.entry),
+            Kind::Base => None,
+        };
+        Self { op: OpRef::new(op), kind, entry }
+    }
+}
+
+/// A walk down the chain that hung in a slot when its head was read.
+pub(crate) struct Walk<'g, K, V> {
+    at: Link,
+    guard: PhantomData<&'g Guard>,
+    operations: PhantomData<(K, V)>,
+}
+
+impl<K, V> Pending<K, V> {
+    pub(crate) fn new() -> Self {
+        Self {
+            // Version zero is the shard's first: it hands out one and more.
+            heads: (0..SLOTS).map(|_| AtomicPtr::new(Link::end(0).0)).collect(),
+            dirty: std::array::from_fn(|_| AtomicU64::new(0)),
+            operations: PhantomData,
+        }
+    }
+
+    /// What the slot's head says now.
+    #[inline]
+    pub(crate) fn head(&self, slot: usize, _pinned: &Guard) -> Link {
+        // Acquire: whoever sees an operation sees what its maker wrote, and whoever sees a slot emptied
+        // finds its operations in the index [edge: chain].
+        Link(self.heads[slot].load(Ordering::Acquire))
+    }
+
+    /// Walks the chain below `head`, which came from [`Pending::head`] under the same pin.
+    #[inline]
+    pub(crate) fn walk<'g>(&self, head: Link, _pinned: &'g Guard) -> Walk<'g, K, V> {
+        Walk { at: head, guard: PhantomData, operations: PhantomData }
+    }
+
+    /// Shares `draft` if the slot's head is still `seen`: exactly if nothing has happened in the slot
+    /// since. Gives the draft back with the head that is there instead.
+    pub(crate) fn submit<T: Operation>(
+        &self,
+        slot: usize,
+        draft: Draft<T>,
+        seen: Link,
+        pinned: &Guard,
+    ) -> Result<(), (Draft<T>, Link)> {
+        let op = draft.0.cast::<Op>();
+        {
+            // SAFETY: [invariant: op-header] a draft begins with an Op and nobody else has it yet.
+            let header = unsafe { op.as_ref() };
+            let own = u8::from(header.kind != Kind::Load);
+            // Relaxed: published by the exchange below.
+            header.depth.store(self.depth(seen, pinned).saturating_add(own), tally::Ordering::Relaxed);
+            // Relaxed: published by the exchange below.
+            header.link.store(seen.0, Ordering::Relaxed);
+        }
+        // Release: a reader that finds the operation finds it complete [edge: chain]. Acquire on
+        // failure: the head that won is walked next [edge: chain].
+        match self.heads[slot].compare_exchange(seen.0, op.as_ptr(), Ordering::Release, Ordering::Acquire) {
+            Ok(_) => {
+                std::mem::forget(draft);
+                Ok(())
+            }
+            Err(now) => Err((draft, Link(now))),
+        }
+    }
+
+    /// Whether the chain below `head` is too long for another operation.
+    pub(crate) fn is_deep(&self, head: Link, pinned: &Guard) -> bool {
+        self.depth(head, pinned) >= DEPTH_LIMIT
+    }
+
+    fn depth(&self, head: Link, _pinned: &Guard) -> u8 {
+        if head.is_end() {
+            return 0;
+        }
+        // SAFETY: [invariant: pinned-walk] the head was read under the caller's pin.
+        let header = unsafe { &*head.0 };
+        // Relaxed: a bound on waste, not a protocol.
+        header.depth.load(tally::Ordering::Relaxed)
+    }
+
+    /// Tells the shard that the slot has something for it. After every submit that can be folded and
+    /// every end of a load.
+    pub(crate) fn mark(&self, slot: usize) {
+        // Release: the shard that takes the mark finds the operation [edge: mark]. A read-modify-write
+        // even if the bit is set: it either comes before the shard's taking, and carries our operation
+        // to it, or after, and marks anew; a plain look at the bit could do neither.
+        self.dirty[slot / 64].fetch_or(1 << (slot % 64), Ordering::Release);
+    }
+
+    /// Takes the marks of 64 slots. Shard thread only.
+    pub(super) fn take_marks(&self, word: usize) -> u64 {
+        // Relaxed: a mark that is missed here is taken in the next turn, which its count demands.
+        if self.dirty[word].load(Ordering::Relaxed) == 0 {
+            return 0;
+        }
+        // Acquire: see `mark` [edge: mark].
+        self.dirty[word].swap(0, Ordering::Acquire)
+    }
+
+    pub(super) const fn words() -> usize {
+        WORDS
+    }
+
+    /// Copies the chain of `slot` as it is now, newest first, into `chain`. Shard thread only.
+    pub(super) fn collect(&self, slot: usize, chain: &mut Vec<Hanging<K, V>>) {
+        chain.clear();
+        // Acquire: the operations are read next [edge: chain].
+        let mut at = Link(self.heads[slot].load(Ordering::Acquire));
+        while let Some(op) = at.operation() {
+            // SAFETY: [invariant: shard-frees] only this thread takes operations out of a chain.
+            let header = unsafe { op.as_ref() };
+            chain.push(Hanging::new(op, header.kind));
+            // Acquire: the operation below is read next; its submitter is not ours [edge: chain].
+            at = Link(header.link.load(Ordering::Acquire));
+        }
+    }
+
+    /// Takes out of `chain` (what [`Pending::collect`] gave) all but what `keep` says, oldest first.
+    ///
+    /// `end` must be a version never used before. Shard thread only, after the effect of what is cut was
+    /// published.
+    pub(super) fn cut(&self, slot: usize, chain: &[Hanging<K, V>], kept: &[bool], end: Link) {
+        let mut below = end;
+        let mut newest_kept = None;
+        for (i, hanging) in chain.iter().enumerate().rev().filter(|(i, _)| kept[*i]) {
+            // SAFETY: [invariant: shard-frees] the chain's operations are alive until we retire them.
+            let header = unsafe { hanging.op.at.as_ref() };
+            // Release: a reader that passes the gap must find in the index what was cut [edge: chain].
+            header.link.store(below.0, Ordering::Release);
+            // Relaxed: only loads are kept, and they do not count.
+            header.depth.store(0, tally::Ordering::Relaxed);
+            below = Link(hanging.op.at.as_ptr());
+            newest_kept = Some(i);
+        }
+        let Some(top) = chain.first() else { return };
+        if newest_kept != Some(0) {
+            self.expose(slot, Link(top.op.at.as_ptr()), below);
+        }
+    }
+
+    /// Makes `below` what follows whatever has been submitted above `top` meanwhile.
+    fn expose(&self, slot: usize, top: Link, below: Link) {
+        let cover = if below.is_end() { below } else { Self::base(below) };
+        // Release: whoever sees the slot without the operations finds them in the index [edge: chain].
+        // Acquire on failure: the newer operations are walked next [edge: chain].
+        let exposed = self.heads[slot].compare_exchange(top.0, cover.0, Ordering::Release, Ordering::Acquire);
+        let Err(newer) = exposed else { return };
+        if let Some(base) = cover.operation() {
+            // SAFETY: [invariant: draft] the base was made just now and nobody has seen it.
+            drop(unsafe { Box::from_raw(base.as_ptr()) });
+        }
+        let mut at = Link(newer);
+        while let Some(op) = at.operation() {
+            // SAFETY: [invariant: shard-frees] operations above `top` are in the chain and stay there.
+            let header = unsafe { op.as_ref() };
+            // Acquire: links above were written by their submitters [edge: chain].
+            at = Link(header.link.load(Ordering::Acquire));
+            if at == top {
+                // Release: as above [edge: chain].
+                header.link.store(below.0, Ordering::Release);
+                return;
+            }
+        }
+        debug_assert!(false, "the operations that were collected are still below the head");
+    }
+
+    fn base(below: Link) -> Link {
+        let op = Op::new(Kind::Base, 0, State::Void);
+        // Relaxed: published by the exchange in `expose`.
+        op.link.store(below.0, Ordering::Relaxed);
+        Link(Box::into_raw(Box::new(op)))
+    }
+}
+
+impl Link {
+    /// The operation that the link points to, if it is no mark.
+    #[inline]
+    fn operation(self) -> Option<NonNull<Op>> {
+        if self.is_end() || self.is_cut() { None } else { NonNull::new(self.0) }
+    }
+}
+
+impl<'g, K, V> Walk<'g, K, V> {
+    /// The next operation down the chain.
+    #[inline]
+    pub(crate) fn step(&mut self) -> Step<'g, K, V> {
+        let Some(op) = self.at.operation() else {
+            return if self.at.is_cut() { Step::Restart } else { Step::End };
+        };
+        // SAFETY: [invariant: pinned-walk] reached from a head under the pin `'g`; what is cut out
+        // meanwhile is retired after our pin and freed after it ends.
+        let header: &'g Op = unsafe { op.as_ref() };
+        // Acquire: the operation below was written by another thread [edge: chain].
+        self.at = Link(header.link.load(Ordering::Acquire));
+        match header.kind {
+            // SAFETY: [invariant: op-header] the kind says what begins with this header.
+            Kind::Write => Step::Write(unsafe { op.cast::<Entry<K, V>>().as_ref() }),
+            // SAFETY: [invariant: op-header] the kind says what begins with this header.
+            Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
+            Kind::Removal | Kind::Base => Step::Other,
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! The shard's thread: when things happen, sleep and wake. What happens is [`fold`](super::fold)'s.
+//!
+//! One turn: take the commands that have come, fold what is marked, evict, expire, tell the listener,
+//! free what is due, answer the commands. Between turns the thread sleeps in one place, on its
+//! [`Signal`](super::signal). It ends when the last handle has gone, after it has folded what was
+//! accepted and answered every reply. Layer: shard.
+
+use super::Shard;
+use super::command::Command;
+use super::fold::{Fold, Settings};
+use super::pending::Pending;
+use super::signal::Nap;
+use crate::reply::Responder;
+use crate::store::Slot;
+use crate::sync::reclaim;
+use crate::sync::tally::{AtomicU64, Ordering};
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How long a light sleeper sleeps.
+const LIGHT: Duration = Duration::from_millis(1);
+/// Idle light naps before a deep sleep.
+const LIGHT_NAPS: u32 = 8;
+
+/// What all shards of a cache have in common.
+pub(crate) struct Shards<K, V> {
+    pub(crate) shards: Box<[Shard<K, V>]>,
+    /// Raised by every clear: what was written before is dead at once, for every reader.
+    pub(crate) generation: AtomicU64,
+}
+
+impl<K, V> Shards<K, V> {
+    /// The generation of what is written now.
+    #[inline]
+    pub(crate) fn generation(&self) -> u64 {
+        // Relaxed: who learns that a clear has returned learns so through an edge of its own.
+        self.generation.load(Ordering::Relaxed)
+    }
+}
+
+/// A shard's thread, before and while it runs.
+pub(crate) struct Worker<K, V> {
+    shards: Arc<Shards<K, V>>,
+    number: usize,
+    fold: Fold<K, V>,
+    /// Commands that have come and are not answered yet, in the order of their coming.
+    commands: VecDeque<Command<K, V>>,
+    /// Where the sweep for the clear at the front of `commands` goes on.
+    sweep_from: Slot,
+    /// Naps since the last turn that had something to do.
+    naps: u32,
+    /// The shards together are over the capacity, and this one has paid.
+    over: bool,
+    /// The clock is moved by hand: a timer says nothing about when to wake.
+    clock_by_hand: bool,
+}
+
+/// What a turn leaves to be done.
+pub(crate) enum Next {
+    /// There is more to do at once.
+    Again,
+    /// Nothing before so many nanoseconds, if that, unless it is woken.
+    Idle(Option<u64>),
+    /// The last handle has gone.
+    End,
+}
+
+impl<K: Eq, V> Worker<K, V> {
+    pub(crate) fn new(shards: Arc<Shards<K, V>>, number: usize, settings: Settings<K, V>) -> Self {
+        let clock_by_hand = settings.clock.moves_by_hand();
+        Self {
+            shards,
+            number,
+            fold: Fold::new(settings),
+            commands: VecDeque::new(),
+            sweep_from: 0,
+            naps: 0,
+            over: false,
+            clock_by_hand,
+        }
+    }
+
+    /// The thread's life.
+    pub(crate) fn run(mut self) {
+        crate::shard_thread::enter();
+        let died = catch_unwind(AssertUnwindSafe(|| self.live())).is_err();
+        let Self { shards, number, fold, commands, .. } = self;
+        let shard = &shards.shards[number];
+        // The flag first: whoever sends from now on is answered "closed" by his own hand.
+        shard.mailbox.close();
+        drop(commands);
+        let mut fold = fold;
+        if died {
+            // A bug of ours: what the shard owned may be in any state, so it is leaked, not freed.
+            std::mem::forget(fold);
+        } else {
+            fold.raze(shard);
+        }
+    }
+
+    fn live(&mut self) {
+        loop {
+            match self.turn() {
+                Next::Again => {}
+                Next::Idle(timer) => self.sleep(timer),
+                Next::End => return,
+            }
+        }
+    }
+
+    /// One round of everything. Public to the crate so that tests and models can step a shard.
+    pub(crate) fn turn(&mut self) -> Next {
+        let came = self.take_commands();
+        let generation = self.shards.generation();
+        let shard = &self.shards.shards[self.number];
+        let mut folded = 0;
+        for word in 0..Pending::<K, V>::words() {
+            let mut marks = shard.pending.take_marks(word);
+            while marks != 0 {
+                let slot = word * 64 + marks.trailing_zeros() as usize;
+                folded += self.fold.fold_slot(shard, slot, generation);
+                marks &= marks - 1;
+            }
+            // Between words, so that a large batch never stands far above the capacity.
+            self.fold.evict(shard, generation, false);
+        }
+        shard.signal.folded(came + folded);
+        self.over = self.fold.evict(shard, generation, false);
+        let timer = self.fold.expire(shard, generation);
+        self.fold.departures.announce();
+        // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
+        // no destructor runs under our pin.
+        self.fold.departures.bury();
+        self.fold.departures.seal(&reclaim::pin());
+        self.fold.publish_counts(shard);
+        if self.over {
+            self.ask_relief();
+        }
+        if came + folded > 0 {
+            self.naps = 0;
+        }
+        self.carry_out(generation, timer)
+    }
+
+    fn take_commands(&mut self) -> u64 {
+        let mut came = 0;
+        while let Some(command) = self.shards.shards[self.number].mailbox.receive() {
+            came += 1;
+            match command {
+                // At once: what is submitted after `events` returned must not be missed.
+                Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
+                command => self.commands.push_back(command),
+            }
+        }
+        came
+    }
+
+    /// Carries out commands in their order, until one that needs another turn.
+    fn carry_out(&mut self, generation: u64, timer: Option<u64>) -> Next {
+        let due = timer == Some(0);
+        let mut ended = false;
+        while let Some(command) = self.commands.pop_front() {
+            match command {
+                Command::Ready(answer) => answer.answer(Ok(())),
+                Command::Flush(answer) if self.over || due => {
+                    self.commands.push_front(Command::Flush(answer));
+                    break;
+                }
+                Command::Flush(answer) => answer.answer(Ok(())),
+                Command::Clear { generation: cleared, answer } => {
+                    if let Some(answer) = self.sweep(cleared, answer) {
+                        self.commands.push_front(Command::Clear { generation: cleared, answer });
+                    }
+                    return Next::Again;
+                }
+                Command::Visit(visitor) => {
+                    let fold = &self.fold;
+                    fold.departures.panics.catch(|| visitor(&mut fold.residents(generation)));
+                }
+                Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
+                Command::Relieve { all_shares } => {
+                    let shard = &self.shards.shards[self.number];
+                    self.over = self.fold.evict(shard, generation, all_shares);
+                    self.fold.publish_counts(shard);
+                }
+                Command::Stop => ended = true,
+            }
+        }
+        match (ended, due) {
+            (true, _) => Next::End,
+            (false, true) => Next::Again,
+            (false, false) => Next::Idle(timer),
+        }
+    }
+
+    /// One slice of what a clear has to take out; gives the responder back if there is more.
+    fn sweep(&mut self, cleared: u64, answer: Responder<u64>) -> Option<Responder<u64>> {
+        let shard = &self.shards.shards[self.number];
+        match self.fold.sweep(shard, self.sweep_from, cleared) {
+            Some(from) => {
+                self.sweep_from = from;
+                Some(answer)
+            }
+            None => {
+                self.sweep_from = 0;
+                self.fold.departures.announce();
+                self.fold.publish_counts(shard);
+                answer.answer(Ok(self.fold.departures.take_cleared(cleared)));
+                None
+            }
+        }
+    }
+
+    /// Has the other shards evict: those that are over their share, or all if none is, which happens
+    /// when one entry is heavier than a share.
+    fn ask_relief(&self) {
+        let others = || self.shards.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
+        let over_share = |shard: &Shard<K, V>| self.fold.is_over_share(shard.published_counts().weight);
+        let all_shares = !others().any(|(_, shard)| over_share(shard));
+        for (_, shard) in others().filter(|(_, shard)| all_shares || over_share(shard)) {
+            shard.send(Command::Relieve { all_shares });
+        }
+    }
+
+    fn sleep(&mut self, timer: Option<u64>) {
+        let timer = timer.map(Duration::from_nanos);
+        self.naps = self.naps.saturating_add(1);
+        let unsettled = self.over || (self.clock_by_hand && timer.is_some());
+        let nap = if unsettled || self.naps <= LIGHT_NAPS {
+            Nap::Light(timer.map_or(LIGHT, |timer| timer.min(LIGHT)))
+        } else if self.fold.departures.has_graves() {
+            // A reader is pinned: look again now and then, more and more seldom.
+            let patience = LIGHT * (1 << (self.naps - LIGHT_NAPS).min(7));
+            Nap::Deep(Some(timer.map_or(patience, |timer| timer.min(patience))))
+        } else {
+            Nap::Deep(timer)
+        };
+        self.shards.shards[self.number].signal.sleep(nap);
+    }
+}

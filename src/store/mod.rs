@@ -1,0 +1,161 @@
+//! The store: the shard's private map from slots to residents, which knows whom to evict and who
+//! has expired.
+//!
+//! 1. [`list`]: the nodes and the lists threaded through them.
+//! 2. [`policy`]: who is evicted next.
+//! 3. [`wheel`]: who expires next.
+//!
+//! *Owns* the nodes, their weights, their order of eviction and their timers. *Does not know* keys,
+//! values, scopes, other threads or a clock: a resident is a [`Copy`] handle, time is an argument,
+//! and a hit tells the store nothing until it looks at the resident's stamp.
+//!
+//! *Invariants:* every node is in the policy's order; a node whose resident has a deadline is on
+//! the wheel; `weight` is the sum over all nodes.
+
+mod list;
+pub(crate) mod policy;
+mod wheel;
+
+#[cfg(test)]
+mod tests;
+
+use list::{Node, Nodes};
+use policy::{Lru, Policy};
+use wheel::Wheel;
+
+/// Index of a resident in the store; reused after `remove`.
+pub(crate) type Slot = u32;
+
+/// What the store keeps of an entry.
+pub(crate) trait Resident: Copy {
+    /// The tick of the latest read, at first the tick of insertion: [`Store::tick`] as it is just
+    /// before the resident is inserted, for a later one looks like a read.
+    fn stamp(&self) -> u32;
+
+    /// Nanoseconds since the cache's origin at which the entry expires as things stand, `u64::MAX`
+    /// for never. It may move later between two calls, never earlier.
+    fn deadline(&self) -> u64;
+}
+
+/// Residents by slot, in order of eviction and of expiry.
+pub(crate) struct Store<R: Resident> {
+    nodes: Nodes<R>,
+    policy: Lru,
+    wheel: Wheel,
+    weight: u64,
+}
+
+impl<R: Resident> Store<R> {
+    /// An empty store whose tick advances every `tick_every` insertions or replacements. Allocates
+    /// nothing.
+    pub(crate) fn new(tick_every: u32) -> Self {
+        Self { nodes: Nodes::new(), policy: Lru::new(tick_every), wheel: Wheel::new(), weight: 0 }
+    }
+
+    /// Adds a resident as the most recent one.
+    pub(crate) fn insert(&mut self, resident: R, weight: u32) -> Slot {
+        let slot = list::slot_of(self.nodes.insert(Node::new(resident, weight)));
+        self.admit(slot);
+        slot
+    }
+
+    /// Puts a new resident, as the most recent one, in the place of an old one, which it returns.
+    pub(crate) fn replace(&mut self, slot: Slot, resident: R, weight: u32) -> R {
+        self.expel(slot);
+        let old = std::mem::replace(&mut self.nodes[slot as usize], Node::new(resident, weight));
+        self.admit(slot);
+        old.resident
+    }
+
+    /// Takes a resident out.
+    pub(crate) fn remove(&mut self, slot: Slot) -> R {
+        self.expel(slot);
+        self.nodes.remove(slot as usize).resident
+    }
+
+    /// Whom the policy would evict next. It stays in the store.
+    ///
+    /// Amortised constant time: entries that were read since they were last looked at are moved on
+    /// the way, each at most once per tick.
+    pub(crate) fn victim(&mut self) -> Option<Slot> {
+        self.policy.victim(&mut self.nodes)
+    }
+
+    /// A resident whose deadline is not after `now`, at most two timer ticks late. It stays in the
+    /// store and is the answer again until it is removed or replaced.
+    ///
+    /// Looking at a resident costs one unit of `budget`, whether it has expired or its timer only
+    /// moves on. At zero the answer is `None`, and [`more_due`](Self::more_due) says whether that
+    /// was too early.
+    pub(crate) fn next_expired(&mut self, now: u64, budget: &mut u32) -> Option<Slot> {
+        self.wheel.next_expired(&mut self.nodes, now, budget)
+    }
+
+    /// Whether an exhausted budget left timers that were due at the `now` of the latest
+    /// `next_expired`.
+    pub(crate) fn more_due(&self) -> bool {
+        self.wheel.more_due()
+    }
+
+    /// When `next_expired` must be called again at the latest, in nanoseconds; `None` while nothing
+    /// can expire.
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        self.wheel.next_timer()
+    }
+
+    /// The stamp that a reader leaves in an entry now.
+    pub(crate) fn tick(&self) -> u32 {
+        self.policy.tick()
+    }
+
+    /// The resident of a slot, if it is occupied.
+    pub(crate) fn at(&self, slot: Slot) -> Option<R> {
+        self.nodes.get(slot as usize).map(|node| node.resident)
+    }
+
+    /// Every slot in use is below this one.
+    pub(crate) fn slots(&self) -> Slot {
+        list::slot_of(self.nodes.capacity())
+    }
+
+    /// The weight with which the resident was inserted.
+    pub(crate) fn weight_of(&self, slot: Slot) -> u32 {
+        self.nodes[slot as usize].weight
+    }
+
+    /// How many residents there are.
+    pub(crate) fn len(&self) -> u64 {
+        self.nodes.len() as u64
+    }
+
+    /// The sum of all weights.
+    pub(crate) fn weight(&self) -> u64 {
+        self.weight
+    }
+
+    /// All residents, in no particular order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, R)> {
+        self.nodes.iter().map(|(key, node)| (list::slot_of(key), node.resident))
+    }
+
+    /// Walks every list, recomputes every counter and panics with what is wrong.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn validate(&self) {
+        let weight: u64 = self.nodes.iter().map(|(_, node)| u64::from(node.weight)).sum();
+        assert_eq!(self.weight, weight, "the total weight is not the sum of the weights");
+        self.policy.validate(&self.nodes);
+        self.wheel.validate(&self.nodes);
+    }
+
+    fn admit(&mut self, slot: Slot) {
+        self.weight += u64::from(self.nodes[slot as usize].weight);
+        self.policy.insert(&mut self.nodes, slot);
+        self.wheel.schedule(&mut self.nodes, slot);
+    }
+
+    fn expel(&mut self, slot: Slot) {
+        self.weight -= u64::from(self.nodes[slot as usize].weight);
+        self.policy.remove(&mut self.nodes, slot);
+        self.wheel.cancel(&mut self.nodes, slot);
+    }
+}

@@ -1,0 +1,115 @@
+//! Least recently used, at the resolution of a tick.
+//!
+//! A hit calls nothing here. The reader stores the current tick in the entry, and only when that
+//! differs from what is there. Entries are linked in one list per tick, their *generation*; when a
+//! victim is needed, the oldest entry of the oldest generation is compared with its stamp, and
+//! moves to the generation of that stamp if it was read since. So each entry is moved at most once
+//! per tick in which it was read, and an entry that was read in the current tick is never evicted
+//! before one that was last used in an earlier tick.
+//!
+//! *Owns* the recency chain of the nodes and the tick. *Does not know* capacity or weights: the
+//! caller asks for victims until it is content.
+//!
+//! *Invariants:* generations are a ring; the list of age `a` holds the nodes linked under the tick
+//! `a` before the current one, and the oldest list holds all that are older too, in order.
+//!
+//! *Wrap-around:* ticks are 32 bits wide and are compared by their age, never by their value. A
+//! stamp can be mistaken for a newer one only when its entry was neither read nor moved for 2^32
+//! ticks, and then costs one needless move.
+
+use super::super::list::{Lists, Nodes, PER_ROW, RECENCY};
+use super::super::{Resident, Slot};
+use super::Policy;
+
+const OLDEST: u32 = PER_ROW as u32 - 1;
+
+/// The tick of a new cache: as close to the wrap-around as to make it happen in every test, not
+/// after years.
+const FIRST_TICK: u32 = u32::MAX - OLDEST;
+
+/// The recency order of a store's entries.
+pub(crate) struct Lru {
+    generations: Lists<RECENCY, 1>,
+    tick: u32,
+    tick_every: u32,
+    /// Insertions until the tick advances.
+    remaining: u32,
+}
+
+impl Lru {
+    /// An order whose tick advances every `tick_every` insertions.
+    pub(crate) fn new(tick_every: u32) -> Self {
+        let tick_every = tick_every.max(1);
+        Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining: tick_every }
+    }
+
+    fn link<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot, tick: u32) {
+        nodes[slot as usize].linked = tick;
+        self.generations.push(nodes, self.list_of(self.age(tick)), slot);
+    }
+
+    /// Begins the next tick. The ring has no room for the oldest generation any more: it joins the
+    /// next one.
+    fn advance<R>(&mut self, nodes: &mut Nodes<R>) {
+        self.generations.prepend(nodes, self.list_of(OLDEST), self.list_of(OLDEST - 1));
+        self.tick = self.tick.wrapping_add(1);
+        self.remaining = self.tick_every;
+    }
+
+    fn age(&self, tick: u32) -> u32 {
+        self.tick.wrapping_sub(tick)
+    }
+
+    fn list_of(&self, age: u32) -> usize {
+        (self.tick.wrapping_sub(age.min(OLDEST)) % PER_ROW as u32) as usize
+    }
+}
+
+impl Policy for Lru {
+    fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+        self.link(nodes, slot, self.tick);
+        self.remaining -= 1;
+        if self.remaining == 0 {
+            self.advance(nodes);
+        }
+    }
+
+    fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+        self.generations.unlink(nodes, slot);
+    }
+
+    fn victim<R: Resident>(&mut self, nodes: &mut Nodes<R>) -> Option<Slot> {
+        loop {
+            let age = OLDEST - self.generations.distance(0, self.list_of(OLDEST) as u32)?;
+            let slot = self.generations.first(self.list_of(age))?;
+            let node = &nodes[slot as usize];
+            let stamp = node.resident.stamp();
+            // A node is at least as old as its generation, also when the age of `linked` has
+            // wrapped.
+            if self.age(stamp) >= self.age(node.linked).max(age) {
+                return Some(slot);
+            }
+            self.generations.unlink(nodes, slot);
+            self.link(nodes, slot, stamp);
+        }
+    }
+
+    #[cfg(any(test, fuzzing))]
+    fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
+        let members = self.generations.validate(nodes);
+        assert_eq!(members.len(), nodes.len(), "a node is in no generation");
+        for (list, slot) in members {
+            let age = self.age(nodes[slot as usize].linked);
+            assert_eq!(
+                list,
+                self.list_of(age),
+                "slot {slot} is in the wrong generation for age {age}"
+            );
+        }
+        assert!((1..=self.tick_every).contains(&self.remaining), "the tick is overdue");
+    }
+}

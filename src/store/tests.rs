@@ -1,0 +1,416 @@
+//! Unit tests of the store: random operations against a slow oracle, and what the oracle cannot
+//! say.
+
+use std::cell::Cell;
+
+use proptest::prelude::*;
+
+use super::list::Node;
+use super::policy::tick_every;
+use super::wheel::TICK;
+use super::{Resident, Slot, Store};
+
+/// Generations the policy keeps apart.
+const GENERATIONS: u64 = 64;
+
+#[derive(Default)]
+struct Cells {
+    stamp: Cell<u32>,
+    deadline: Cell<u64>,
+}
+
+#[derive(Clone, Copy)]
+struct Probe<'a>(&'a Cells);
+
+impl<'a> Probe<'a> {
+    fn new(cells: &'a Cells, stamp: u32, deadline: u64) -> Self {
+        cells.stamp.set(stamp);
+        cells.deadline.set(deadline);
+        Self(cells)
+    }
+
+    fn is(self, other: Self) -> bool {
+        std::ptr::eq(self.0, other.0)
+    }
+}
+
+impl Resident for Probe<'_> {
+    fn stamp(&self) -> u32 {
+        self.0.stamp.get()
+    }
+
+    fn deadline(&self) -> u64 {
+        self.0.deadline.get()
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Op {
+    /// Written `lag` ticks and `late` nanoseconds before the store hears of it.
+    Insert {
+        weight: u32,
+        ttl: Option<u64>,
+        lag: u32,
+        late: u64,
+    },
+    Replace {
+        pick: usize,
+        weight: u32,
+        ttl: Option<u64>,
+    },
+    Remove {
+        pick: usize,
+    },
+    Read {
+        pick: usize,
+    },
+    ReadAll,
+    Prolong {
+        pick: usize,
+        by: u64,
+    },
+    Evict,
+    Expire {
+        after: u64,
+        budget: u32,
+    },
+}
+
+/// Times around every level of the wheel and beyond its horizon.
+fn nanos() -> impl Strategy<Value = u64> {
+    prop_oneof![
+        Just(0),
+        0..3 * TICK,
+        0..200 * TICK,
+        (0..53_u32, 0..2 * TICK).prop_map(|(bits, more)| (1 << bits) + more),
+        (0..60_u64, -2..2_i64)
+            .prop_map(|(slots, off)| ((slots << 26) + TICK).saturating_add_signed(off)),
+    ]
+}
+
+fn ttl() -> impl Strategy<Value = Option<u64>> {
+    prop_oneof![Just(None), nanos().prop_map(Some)]
+}
+
+/// Operations of a case; few evictions and expirations let entries grow older than the ring of
+/// generations.
+fn ops() -> impl Strategy<Value = Vec<Op>> {
+    (1..8_u32, 1..4_u32).prop_flat_map(|(evict, expire)| {
+        let pick = any::<usize>();
+        let lag = prop_oneof![4 => Just(0), 1 => 0..100_u32];
+        let late = prop_oneof![4 => Just(0), 1 => nanos()];
+        let op = prop_oneof![
+            8 => (0..100_u32, ttl(), lag, late)
+                .prop_map(|(weight, ttl, lag, late)| Op::Insert { weight, ttl, lag, late }),
+            6 => (pick, 0..100_u32, ttl())
+                .prop_map(|(pick, weight, ttl)| Op::Replace { pick, weight, ttl }),
+            1 => pick.prop_map(|pick| Op::Remove { pick }),
+            6 => pick.prop_map(|pick| Op::Read { pick }),
+            1 => Just(Op::ReadAll),
+            2 => (pick, nanos()).prop_map(|(pick, by)| Op::Prolong { pick, by }),
+            evict => Just(Op::Evict),
+            expire => (nanos(), 1..40_u32)
+                .prop_map(|(after, budget)| Op::Expire { after, budget }),
+        ];
+        prop::collection::vec(op, 0..500)
+    })
+}
+
+/// What the store should know of an entry; ticks are counted without wrap-around.
+struct Record<'a> {
+    slot: Slot,
+    probe: Probe<'a>,
+    weight: u32,
+    stamp: u64,
+    linked: u64,
+    /// The generation in which it stands and its turn there.
+    place: (u64, u64),
+}
+
+/// The store and its oracle: a list of records that is searched from end to end for everything.
+struct Pair<'a> {
+    store: Store<Probe<'a>>,
+    records: Vec<Record<'a>>,
+    tick: u64,
+    tick_every: u32,
+    insertions: u32,
+    turn: u64,
+    now: u64,
+}
+
+impl<'a> Pair<'a> {
+    fn new(tick_every: u32) -> Self {
+        let store = Store::new(tick_every);
+        // Far from zero, so that a lagging stamp is a number too, and congruent to the store's
+        // ticks.
+        let tick = (1 << 40) + u64::from(store.tick());
+        Self { store, records: Vec::new(), tick, tick_every, insertions: 0, turn: 0, now: 0 }
+    }
+
+    fn apply(&mut self, op: &Op, cells: &'a Cells) {
+        match *op {
+            Op::Insert { weight, ttl, lag, late } => {
+                let deadline = ttl.map_or(u64::MAX, |ttl| (self.now + ttl).saturating_sub(late));
+                self.insert(cells, weight, deadline, u64::from(lag));
+            }
+            Op::Replace { pick, weight, ttl } => self.replace(pick, cells, weight, ttl),
+            Op::Remove { pick } => {
+                if let Some(at) = self.at(pick) {
+                    self.remove(at);
+                }
+            }
+            Op::Read { pick } => {
+                if let Some(at) = self.at(pick) {
+                    self.read(at);
+                }
+            }
+            Op::ReadAll => (0..self.records.len()).for_each(|at| self.read(at)),
+            Op::Prolong { pick, by } => {
+                if let Some(at) = self.at(pick) {
+                    let deadline = &self.records[at].probe.0.deadline;
+                    deadline.set(deadline.get().saturating_add(by));
+                }
+            }
+            Op::Evict => self.evict(),
+            Op::Expire { after, budget } => self.expire(after, budget),
+        }
+    }
+
+    fn at(&self, pick: usize) -> Option<usize> {
+        pick.checked_rem(self.records.len())
+    }
+
+    fn deadline(&self, ttl: Option<u64>) -> u64 {
+        ttl.map_or(u64::MAX, |ttl| self.now.saturating_add(ttl))
+    }
+
+    fn insert(&mut self, cells: &'a Cells, weight: u32, deadline: u64, lag: u64) {
+        let stamp = self.tick - lag;
+        let probe = Probe::new(cells, stamp as u32, deadline);
+        let slot = self.store.insert(probe, weight);
+        self.admit(slot, probe, weight, stamp);
+    }
+
+    fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
+        let Some(at) = self.at(pick) else { return };
+        let record = self.records.swap_remove(at);
+        let probe = Probe::new(cells, self.tick as u32, self.deadline(ttl));
+        assert!(self.store.replace(record.slot, probe, weight).is(record.probe));
+        self.admit(record.slot, probe, weight, self.tick);
+    }
+
+    fn admit(&mut self, slot: Slot, probe: Probe<'a>, weight: u32, stamp: u64) {
+        let (linked, place) = (self.tick, (self.tick, self.turn));
+        self.records.push(Record { slot, probe, weight, stamp, linked, place });
+        self.turn += 1;
+        self.insertions += 1;
+        if self.insertions % self.tick_every == 0 {
+            self.tick += 1;
+        }
+    }
+
+    fn remove(&mut self, at: usize) {
+        let record = self.records.swap_remove(at);
+        assert_eq!(self.store.weight_of(record.slot), record.weight);
+        assert!(self.store.remove(record.slot).is(record.probe));
+    }
+
+    fn read(&mut self, at: usize) {
+        self.records[at].stamp = self.tick;
+        self.records[at].probe.0.stamp.set(self.store.tick());
+    }
+
+    /// Evicts whom the store names, who must be the very one the oracle finds.
+    fn evict(&mut self) {
+        let window = self.tick - (GENERATIONS - 1);
+        let expected = loop {
+            let by_place = (0..self.records.len()).min_by_key(|&at| self.records[at].place);
+            let Some(at) = by_place else { break None };
+            let record = &mut self.records[at];
+            if record.stamp <= record.linked {
+                break Some(at);
+            }
+            record.linked = record.stamp;
+            record.place = (record.stamp.max(window), self.turn);
+            self.turn += 1;
+        };
+        let victim = self.store.victim();
+        assert_eq!(victim, expected.map(|at| self.records[at].slot), "the wrong victim");
+        let Some(at) = expected else { return };
+        let use_of = |record: &Record<'_>| record.stamp.max(record.linked).max(window);
+        let latest_use = use_of(&self.records[at]);
+        let longer_unused = self.records.iter().any(|record| use_of(record) < latest_use);
+        assert!(!longer_unused, "the victim was used after another entry");
+        self.remove(at);
+    }
+
+    /// Lets time pass and removes what has expired, in slices of `budget`.
+    fn expire(&mut self, after: u64, budget: u32) {
+        self.now = self.now.saturating_add(after);
+        // A visit frees an entry, moves it on or takes it a level down.
+        let mut slices = 6 * self.records.len() + 1;
+        loop {
+            let mut left = budget;
+            while let Some(slot) = self.store.next_expired(self.now, &mut left) {
+                let at = self.records.iter().position(|r| r.slot == slot).expect("a live slot");
+                assert!(self.records[at].probe.deadline() <= self.now, "expired too early");
+                self.remove(at);
+            }
+            assert_eq!(
+                self.store.more_due(),
+                self.store.next_timer().is_some_and(|t| t <= self.now)
+            );
+            if !self.store.more_due() {
+                break;
+            }
+            assert_eq!(left, 0, "gave up before the budget was spent");
+            slices -= 1;
+            assert!(slices > 0, "the wheel makes no progress");
+        }
+        for record in &self.records {
+            let due = record.probe.deadline().div_ceil(TICK);
+            assert!(due > self.now / TICK, "slot {} is overdue", record.slot);
+        }
+    }
+
+    fn check(&self) {
+        self.store.validate();
+        assert_eq!(self.store.tick(), self.tick as u32);
+        assert_eq!(self.store.len(), self.records.len() as u64);
+        let weight: u64 = self.records.iter().map(|r| u64::from(r.weight)).sum();
+        assert_eq!(self.store.weight(), weight);
+        assert_eq!(self.store.iter().count(), self.records.len());
+        let occupied = (0..self.store.slots()).filter(|&slot| self.store.at(slot).is_some());
+        assert_eq!(occupied.count(), self.records.len());
+        for record in &self.records {
+            assert!(self.store.at(record.slot).is_some_and(|probe| probe.is(record.probe)));
+        }
+        let deadlines = self.records.iter().map(|r| r.probe.deadline());
+        if let Some(first) = deadlines.filter(|&deadline| deadline != u64::MAX).min() {
+            let timer = self.store.next_timer().expect("something can expire");
+            let in_time = first.div_ceil(TICK).saturating_mul(TICK).max(self.now);
+            assert!(timer <= in_time, "would wake at {timer}, after {in_time}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn does_what_the_oracle_does(
+        tick_every in 1..5_u32,
+        ops in ops(),
+    ) {
+        let cells: Vec<Cells> = ops.iter().map(|_| Cells::default()).collect();
+        let mut pair = Pair::new(tick_every);
+        for (op, cells) in ops.iter().zip(&cells) {
+            pair.apply(op, cells);
+            pair.check();
+        }
+        while !pair.records.is_empty() {
+            pair.evict();
+        }
+        prop_assert_eq!(pair.store.victim(), None);
+        prop_assert_eq!(pair.store.next_timer(), None);
+        prop_assert_eq!(pair.store.weight(), 0);
+    }
+
+    /// A sleeper that trusts `next_timer` finds an entry at most two ticks after its deadline, and
+    /// wakes once a level for a deadline within the horizon.
+    #[test]
+    fn next_timer_wakes_in_time_and_not_in_vain(start in nanos(), ttl in 0..1_u64 << 49) {
+        let [immortal, mortal] = [Cells::default(), Cells::default()];
+        let mut store = Store::new(1);
+        prop_assert_eq!(store.next_expired(start, &mut 1), None);
+        store.insert(Probe::new(&immortal, store.tick(), u64::MAX), 1);
+        prop_assert_eq!(store.next_timer(), None);
+        let deadline = start + ttl;
+        let slot = store.insert(Probe::new(&mortal, store.tick(), deadline), 1);
+        let (mut now, mut wakes) = (start, 0);
+        let expired = loop {
+            now = store.next_timer().expect("an entry is scheduled").max(now);
+            wakes += 1;
+            if let Some(expired) = store.next_expired(now, &mut 100) {
+                break expired;
+            }
+        };
+        prop_assert_eq!(expired, slot);
+        prop_assert!((deadline..deadline + 2 * TICK).contains(&now));
+        prop_assert!(wakes <= 5, "{} wakes", wakes);
+    }
+}
+
+#[test]
+fn an_entry_read_in_this_tick_outlives_all_that_were_not() {
+    let cells: Vec<Cells> = (0..100).map(|_| Cells::default()).collect();
+    let mut store = Store::new(10);
+    let slots: Vec<Slot> =
+        cells.iter().map(|c| store.insert(Probe::new(c, store.tick(), u64::MAX), 1)).collect();
+    for read in cells.iter().step_by(3) {
+        read.stamp.set(store.tick());
+    }
+    let mut order = Vec::new();
+    while let Some(victim) = store.victim() {
+        store.remove(victim);
+        order.push(victim);
+    }
+    let (read, unread): (Vec<Slot>, Vec<Slot>) = slots.iter().partition(|&&slot| slot % 3 == 0);
+    assert_eq!(order, [unread, read].concat());
+}
+
+#[test]
+fn a_read_counts_also_when_the_age_of_the_link_has_wrapped() {
+    let cells: Vec<Cells> = (0..3).map(|_| Cells::default()).collect();
+    let mut store = Store::new(1);
+    let [old, unread, busy] =
+        [0, 1, 2].map(|at| store.insert(Probe::new(&cells[at], store.tick(), u64::MAX), 1));
+    for _ in 0..2 * GENERATIONS {
+        store.replace(busy, Probe(&cells[2]), 1);
+    }
+    cells[0].stamp.set(store.tick().wrapping_sub(3));
+    // As 2^32 ticks after it was linked.
+    store.nodes[old as usize].linked = store.tick().wrapping_sub(1);
+    assert_eq!(store.victim(), Some(unread));
+}
+
+#[test]
+fn an_expired_slot_is_named_until_it_is_removed() {
+    let cells = Cells::default();
+    let mut store = Store::new(1);
+    let slot = store.insert(Probe::new(&cells, store.tick(), 5 * TICK), 1);
+    let mut budget = 2;
+    assert_eq!(store.next_expired(5 * TICK - 1, &mut budget), None);
+    assert_eq!(store.next_expired(5 * TICK, &mut budget), Some(slot));
+    assert_eq!(store.next_expired(5 * TICK, &mut budget), Some(slot));
+    assert_eq!((store.next_expired(5 * TICK, &mut budget), budget), (None, 0));
+    assert!(store.more_due());
+    store.remove(slot);
+    assert!(!store.more_due());
+}
+
+#[test]
+fn a_long_silence_costs_one_visit_per_entry() {
+    const HOUR: u64 = 3_600_000_000_000;
+    let cells: Vec<Cells> = (0..1000).map(|_| Cells::default()).collect();
+    let mut store = Store::new(1);
+    for (hours, cells) in (1..).zip(&cells) {
+        store.insert(Probe::new(cells, store.tick(), hours * HOUR / 10), 1);
+    }
+    let mut budget = 1000;
+    while let Some(slot) = store.next_expired(200 * HOUR, &mut budget) {
+        store.remove(slot);
+    }
+    assert_eq!((store.len(), budget), (0, 0));
+    assert_eq!(store.next_timer(), None);
+}
+
+#[test]
+fn a_node_is_32_bytes_and_leaves_the_slab_a_niche() {
+    assert_eq!(size_of::<Node<u64>>(), 32);
+    assert_eq!(size_of::<Result<Node<u64>, usize>>(), 32);
+}
+
+#[test]
+fn a_tick_is_a_fraction_of_the_capacity_and_never_nothing() {
+    assert_eq!([0, 1, 63, 64, 3_200].map(tick_every), [1, 1, 1, 2, 100]);
+    assert_eq!(tick_every(u64::MAX), u32::MAX);
+}

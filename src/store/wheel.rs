@@ -1,0 +1,153 @@
+//! A hierarchical timer wheel: which entry expires next, in constant time per entry.
+//!
+//! After G. Varghese and T. Lauck, "Hashed and Hierarchical Timing Wheels: Data Structures for the
+//! Efficient Implementation of a Timer Facility", SOSP 1987, scheme 7, with an occupancy bitmap per
+//! level so that empty slots are skipped however long nobody asked.
+//!
+//! *Owns* the timer chain of the nodes and the time up to which it has been asked. *Does not know*
+//! a clock: time is an argument, in nanoseconds since the cache's origin.
+//!
+//! *Invariants:* with `elapsed` in ticks, a node whose due tick first differs from `elapsed` in
+//! base-64 digit `n` hangs in level `n`, in the slot of that digit; so a slot's first tick is never
+//! later than the due ticks in it, and on every level but the top one occupied slots are not behind
+//! `elapsed`'s own.
+
+#[cfg(any(test, fuzzing))]
+use std::collections::HashSet;
+
+use super::list::{Lists, Nodes, PER_ROW, TIMER};
+use super::{Resident, Slot};
+
+/// Nanoseconds in a tick of the wheel, about a millisecond; a power of two, so that dividing is a
+/// shift.
+pub(crate) const TICK: u64 = 1 << 20;
+
+const LEVELS: usize = 5;
+const DIGIT_BITS: usize = PER_ROW.trailing_zeros() as usize;
+const DIGIT: u64 = PER_ROW as u64 - 1;
+
+/// How far ahead a node can hang, about 13 days: one top slot less than a full turn, lest it lands
+/// in the slot that is being emptied. A later deadline is clamped and placed anew when it gets
+/// there.
+const HORIZON: u64 = DIGIT << (DIGIT_BITS * (LEVELS - 1));
+
+/// Entries by the time at which they expire.
+pub(crate) struct Wheel {
+    slots: Lists<TIMER, LEVELS>,
+    /// The tick up to which nothing is left to do but in slots that begin at it or before.
+    elapsed: u64,
+    /// The tick of the latest `now`.
+    asked: u64,
+}
+
+/// A slot of the wheel that has nodes, and the tick from which they must be looked at.
+struct Event {
+    start: u64,
+    list: usize,
+}
+
+impl Wheel {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Lists::new(), elapsed: 0, asked: 0 }
+    }
+
+    /// Hangs a node that is not scheduled under its resident's deadline, if it has one.
+    pub(crate) fn schedule<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+        let deadline = nodes[slot as usize].resident.deadline();
+        if deadline != u64::MAX {
+            let list = self.place(deadline.div_ceil(TICK));
+            self.slots.push(nodes, list, slot);
+        }
+    }
+
+    /// Takes a node off the wheel, if it is scheduled.
+    pub(crate) fn cancel<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+        self.slots.unlink(nodes, slot);
+    }
+
+    /// The next node whose deadline is not after `now`. It stays scheduled, and is the answer again
+    /// until it is cancelled.
+    ///
+    /// Each node looked at costs one unit of `budget`.
+    pub(crate) fn next_expired<R: Resident>(
+        &mut self,
+        nodes: &mut Nodes<R>,
+        now: u64,
+        budget: &mut u32,
+    ) -> Option<Slot> {
+        self.asked = self.asked.max(now / TICK);
+        while let Some(event) = self.due() {
+            *budget = budget.checked_sub(1)?;
+            self.elapsed = self.elapsed.max(event.start);
+            let slot = self.slots.first(event.list)?;
+            if nodes[slot as usize].resident.deadline() <= now {
+                return Some(slot);
+            }
+            self.cancel(nodes, slot);
+            self.schedule(nodes, slot);
+        }
+        self.elapsed = self.asked;
+        None
+    }
+
+    /// Whether an exhausted budget left work that was due at the latest `now`.
+    pub(crate) fn more_due(&self) -> bool {
+        self.due().is_some()
+    }
+
+    /// When the wheel must be asked again: the latest moment at which nothing is late yet.
+    pub(crate) fn next_timer(&self) -> Option<u64> {
+        Some(self.next_event()?.start.saturating_mul(TICK))
+    }
+
+    /// The next event, if its time has come.
+    fn due(&self) -> Option<Event> {
+        self.next_event().filter(|event| event.start <= self.asked)
+    }
+
+    /// The occupied slot that begins first.
+    fn next_event(&self) -> Option<Event> {
+        let events = (0..LEVELS).filter_map(|level| {
+            let shift = DIGIT_BITS * level;
+            let current = self.elapsed >> shift;
+            let distance = self.slots.distance(level, (current & DIGIT) as u32)?;
+            let index = current + u64::from(distance);
+            Some(Event { start: index << shift, list: list_of(level, index) })
+        });
+        events.min_by_key(|event| event.start)
+    }
+
+    /// The list for a node that is due at tick `due`.
+    fn place(&self, due: u64) -> usize {
+        let due = due.clamp(self.elapsed, self.elapsed + HORIZON);
+        // The lowest bit does not change which digit differs first, and a logarithm needs one bit.
+        let differing = (due ^ self.elapsed) | 1;
+        let level = (differing.ilog2() as usize / DIGIT_BITS).min(LEVELS - 1);
+        list_of(level, due >> (DIGIT_BITS * level))
+    }
+}
+
+#[cfg(any(test, fuzzing))]
+impl Wheel {
+    /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
+    pub(crate) fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
+        let members = self.slots.validate(nodes);
+        for &(list, slot) in &members {
+            let (level, digit) = (list / PER_ROW, list as u64 % PER_ROW as u64);
+            let shift = DIGIT_BITS * level;
+            let ahead = digit.wrapping_sub(self.elapsed >> shift) & DIGIT;
+            let start = ((self.elapsed >> shift) + ahead) << shift;
+            let due = nodes[slot as usize].resident.deadline().div_ceil(TICK).max(self.elapsed);
+            assert!(start <= due, "slot {slot} is due at tick {due}, its list begins at {start}");
+        }
+        let scheduled: HashSet<usize> = members.iter().map(|&(_, slot)| slot as usize).collect();
+        for (slot, node) in nodes {
+            let mortal = node.resident.deadline() != u64::MAX;
+            assert!(!mortal || scheduled.contains(&slot), "slot {slot} is mortal and has no timer");
+        }
+    }
+}
+
+fn list_of(level: usize, index: u64) -> usize {
+    level * PER_ROW + (index & DIGIT) as usize
+}

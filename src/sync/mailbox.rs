@@ -1,0 +1,104 @@
+//! The queue of commands into a shard, over flume.
+//!
+//! flume keeps queued messages until the last *sender* is gone, so dropping the receiver with
+//! messages queued would leave their askers waiting for ever. [`Mailbox`] closes that window: `close`
+//! sets a flag first and drains after; a sender looks at the flag again after its push and helps to
+//! drain. flume's queue has a short internal mutex: this module is on no path of a read, a write that
+//! finds room, or a load. Layer: base.
+
+use super::{AtomicBool, Ordering};
+
+/// A queue with many senders and one owner, which can be closed without losing anybody.
+pub(crate) struct Mailbox<T> {
+    queue: Queue<T>,
+    closed: AtomicBool,
+}
+
+impl<T> Mailbox<T> {
+    pub(crate) fn new() -> Self {
+        Self { queue: Queue::new(), closed: AtomicBool::new(false) }
+    }
+
+    /// Queues `message`, or drops it (and whatever else is queued) if the mailbox is closed; what is
+    /// dropped answers its asker by being dropped. Never waits for the receiver.
+    pub(crate) fn send(&self, message: T) {
+        self.queue.push(message);
+        // Acquire: if the flag is up, what its owner did before is behind us [edge: mailbox-closed].
+        // The queue's own synchronisation makes one of two things true: the owner's drain came after
+        // our push and took the message, or the flag was up before our push and we see it here.
+        if self.closed.load(Ordering::Acquire) {
+            self.drain();
+        }
+    }
+
+    /// The oldest queued message. Never waits for a sender.
+    pub(crate) fn receive(&self) -> Option<T> {
+        self.queue.pop()
+    }
+
+    /// Refuses all that is queued and all that will be.
+    pub(crate) fn close(&self) {
+        // Release: see `send` [edge: mailbox-closed].
+        self.closed.store(true, Ordering::Release);
+        self.drain();
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        // Acquire: a caller that sees the flag sees a shard that has stopped [edge: mailbox-closed].
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn drain(&self) {
+        while let Some(message) = self.queue.pop() {
+            drop(message);
+        }
+    }
+}
+
+/// flume's unbounded queue with both ends held together: it lives exactly as long as its mailbox.
+struct Queue<T> {
+    sender: flume::Sender<T>,
+    receiver: flume::Receiver<T>,
+    order: Order,
+}
+
+impl<T> Queue<T> {
+    fn new() -> Self {
+        let (sender, receiver) = flume::unbounded();
+        Self { sender, receiver, order: Order::new() }
+    }
+
+    fn push(&self, message: T) {
+        self.order.step();
+        // Cannot fail: the receiver lives beside the sender.
+        let _ = self.sender.try_send(message);
+    }
+
+    fn pop(&self) -> Option<T> {
+        self.order.step();
+        self.receiver.try_recv().ok()
+    }
+}
+
+/// Where loom may switch threads and what flume's queue lock orders. Nothing in a normal build, where
+/// the lock itself is there; under loom one operation for each push and pop, and flume's real queue
+/// (whose lock is never contended there: loom runs one thread at a time).
+struct Order {
+    #[cfg(cache_loom)]
+    turn: super::AtomicU64,
+}
+
+impl Order {
+    fn new() -> Self {
+        Self {
+            #[cfg(cache_loom)]
+            turn: super::AtomicU64::new(0),
+        }
+    }
+
+    fn step(&self) {
+        #[cfg(cache_loom)]
+        // AcqRel: flume's lock orders every push and pop [edge: mailbox-queue].
+        self.turn.fetch_add(1, Ordering::AcqRel);
+    }
+}

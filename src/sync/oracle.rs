@@ -1,0 +1,80 @@
+//! What stands in for crossbeam-epoch under loom.
+//!
+//! It must not be kinder than the real thing: it runs a deferred call the moment the last guard that
+//! was alive at its `defer` has gone, which is the most eager scheme the real collector's contract
+//! permits. Book-keeping is plain memory: loom runs one thread at a time and switches only at its own
+//! operations. The fences give the edges that the real pin, unpin and defer give. Layer: base.
+
+use loom::sync::atomic::{Ordering, fence};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+
+type Call = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Epochs {
+    next: u64,
+    live: BTreeSet<u64>,
+    deferred: Vec<(BTreeSet<u64>, Call)>,
+}
+
+// Loom's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
+thread_local! {
+    static EPOCHS: RefCell<Epochs> = RefCell::default();
+}
+
+pub(super) fn reset() {
+    let old = EPOCHS.with(RefCell::take);
+    // Closures of an execution that has ended refer to its loom objects: they must not run, nor drop.
+    old.deferred.into_iter().for_each(std::mem::forget);
+}
+
+/// A guard of the oracle.
+pub(crate) struct Pinned {
+    id: u64,
+    not_send: std::marker::PhantomData<*mut ()>,
+}
+
+impl Pinned {
+    pub(super) fn new() -> Self {
+        let id = EPOCHS.with_borrow_mut(|e| {
+            e.next += 1;
+            let id = e.next;
+            e.live.insert(id);
+            id
+        });
+        // SeqCst: a pin after a retirement must see the unlinking that preceded it, as the fence in
+        // the real pin guarantees [edge: epoch].
+        fence(Ordering::SeqCst);
+        Self { id, not_send: std::marker::PhantomData }
+    }
+
+    pub(super) fn defer(&self, f: impl FnOnce() + Send + 'static) {
+        // SeqCst: see `new` [edge: epoch].
+        fence(Ordering::SeqCst);
+        EPOCHS.with_borrow_mut(|e| {
+            let alive = e.live.clone();
+            e.deferred.push((alive, Box::new(f)));
+        });
+    }
+
+    pub(super) fn flush(&self) {}
+}
+
+impl Drop for Pinned {
+    fn drop(&mut self) {
+        // SeqCst: what this guard read happens before a deferred call that waited for it [edge: epoch].
+        fence(Ordering::SeqCst);
+        let due: Vec<Call> = EPOCHS.with_borrow_mut(|e| {
+            e.live.remove(&self.id);
+            for (alive, _) in &mut e.deferred {
+                alive.remove(&self.id);
+            }
+            let (due, wait) = std::mem::take(&mut e.deferred).into_iter().partition(|(a, _)| a.is_empty());
+            e.deferred = wait;
+            let due: Vec<(BTreeSet<u64>, Call)> = due;
+            due.into_iter().map(|(_, call)| call).collect()
+        });
+        due.into_iter().for_each(|call| call());
+    }
+}

@@ -1,0 +1,20 @@
+//! Behaviour of the cache as its users see it, one module per subject.
+
+mod support;
+
+mod api;
+mod auto_traits;
+mod cancel;
+mod errors;
+mod eviction;
+mod expiry;
+mod load;
+mod model;
+mod panics;
+mod pressure;
+mod recursion;
+mod removal;
+mod shutdown;
+mod stale_fill;
+mod stats;
+mod stress;

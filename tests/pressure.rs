@@ -1,0 +1,187 @@
+//! Back-pressure: a full backlog holds writers up, loses nothing and is over when the shard goes on.
+
+use crate::support::{
+    Counted, Gate, Ledger, Polled, StuckShard, builder, eventually, flush, on_each_shape,
+};
+use cacheado::CacheHandle;
+use std::thread;
+
+const BACKLOG: usize = 16;
+/// Far more writes than any backlog may take in.
+const ENOUGH: u64 = 200_000;
+
+/// A cache whose one shard, or the shard of key 0, stands in the listener.
+fn stuck(shards: usize) -> (Ledger, CacheHandle<u64, Counted>, StuckShard) {
+    let ledger = Ledger::new();
+    let (gate, builder) = StuckShard::prepare(builder::<u64, Counted>(shards).backlog(BACKLOG));
+    let cache = builder.max_capacity(ENOUGH * 2).build().expect("valid");
+    let stuck = StuckShard::hold(&cache, gate, 0, ledger.value(0));
+    (ledger, cache, stuck)
+}
+
+/// Writes distinct keys until one is refused: the keys that were accepted and the refused one.
+fn fill(ledger: &Ledger, cache: &CacheHandle<u64, Counted>) -> (Vec<u64>, u64) {
+    let mut accepted = Vec::new();
+    for key in 1..ENOUGH {
+        match cache.try_insert(key, ledger.value(key)) {
+            Ok(()) => accepted.push(key),
+            Err(error) => {
+                assert!(error.is_full() && !error.is_closed());
+                let (back, value) = error.into_inner();
+                assert_eq!((back, value.id), (key, key), "both are given back");
+                return (accepted, key);
+            }
+        }
+    }
+    panic!("the backlog has no bound");
+}
+
+#[test]
+fn a_full_backlog_gives_the_write_back() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck(shards);
+        let (accepted, refused) = fill(&ledger, &cache);
+        assert!(accepted.iter().all(|key| cache.get(key).map(|value| value.id) == Some(*key)));
+        assert_eq!(
+            cache.get(&refused).map(|value| value.id),
+            None,
+            "what was refused is not there"
+        );
+        let mut ready = Polled::new(cache.ready());
+        assert!(ready.is_pending(), "there is no room");
+        stuck.release();
+        ready.finish().expect("shards live");
+        flush(&cache);
+        assert!(
+            accepted.iter().all(|key| cache.get(key).map(|value| value.id) == Some(*key)),
+            "nothing is lost"
+        );
+        assert_eq!(cache.len(), accepted.len() as u64 + 1);
+        assert!(cache.try_insert(refused, ledger.value(refused)).is_ok(), "there is room again");
+        drop(cache);
+        eventually("no value is lost", || ledger.live() == 0);
+    });
+}
+
+#[test]
+fn ready_is_woken_when_there_is_room() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck(shards);
+        let _ = fill(&ledger, &cache);
+        let mut waiting: Vec<_> = (0..10).map(|_| Polled::new(cache.ready())).collect();
+        assert!(waiting.iter_mut().all(Polled::is_pending));
+        waiting.truncate(9);
+        stuck.release();
+        eventually("all are woken", || waiting.iter().all(|ready| ready.wakes() > 0));
+        for ready in &mut waiting {
+            ready.ready().expect("shards live");
+        }
+    });
+}
+
+#[test]
+fn ready_is_known_at_once_when_there_is_room() {
+    on_each_shape(|shards| {
+        let cache = builder::<u64, u64>(shards).build().expect("valid");
+        assert!(Polled::new(cache.ready()).ready().is_ok());
+        cache.ready().wait().expect("shards live");
+    });
+}
+
+#[test]
+fn a_write_waits_for_room_and_goes_through() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck(shards);
+        let (accepted, refused) = fill(&ledger, &cache);
+        let (begun, done) = (Gate::new(), Gate::new());
+        thread::scope(|scope| {
+            for writer in 0..4 {
+                let (cache, ledger, begun, done) = (&cache, &ledger, &begun, &done);
+                scope.spawn(move || {
+                    begun.arrive();
+                    if writer == 0 {
+                        cache.insert(refused, ledger.value(refused));
+                    }
+                    for key in 0..200 {
+                        let key = ENOUGH + writer * 1_000 + key;
+                        cache.insert(key, ledger.value(key));
+                    }
+                    done.arrive();
+                });
+            }
+            begun.wait_for(4);
+            assert!(accepted.iter().all(|key| cache.get(key).is_some()), "readers do not wait");
+            stuck.release();
+            done.wait_for(4);
+        });
+        flush(&cache);
+        assert_eq!(cache.len(), accepted.len() as u64 + 1 + 1 + 800);
+        for key in (0..4).flat_map(|writer| (0..200).map(move |key| ENOUGH + writer * 1_000 + key))
+        {
+            assert_eq!(cache.get(&key).map(|value| value.id), Some(key));
+        }
+        drop(cache);
+        eventually("no value is lost", || ledger.live() == 0);
+    });
+}
+
+#[test]
+fn a_hot_key_is_bounded_too_and_keeps_its_last_write() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck(shards);
+        let mut last = 0;
+        let mut full = false;
+        for id in 1..ENOUGH {
+            let accepted = cache.try_insert(0, ledger.value(id));
+            full = accepted.is_err();
+            if full {
+                break;
+            }
+            last = id;
+            assert_eq!(cache.get(&0).map(|value| value.id), Some(id));
+        }
+        assert!(full, "one key cannot fill the memory");
+        assert_eq!(cache.get(&0).map(|value| value.id), Some(last));
+        stuck.release();
+        flush(&cache);
+        assert_eq!(cache.get(&0).map(|value| value.id), Some(last));
+        thread::scope(|scope| {
+            for writer in 1..=4u64 {
+                let (cache, ledger) = (&cache, &ledger);
+                scope.spawn(move || {
+                    for round in 0..3_000 {
+                        cache.insert(0, ledger.value(writer * 1_000_000 + round));
+                    }
+                });
+            }
+        });
+        let winner = cache.get(&0).expect("stored").id;
+        assert_eq!(winner % 1_000_000, 2_999, "some writer's last write");
+        flush(&cache);
+        assert_eq!((cache.get(&0).expect("stored").id, cache.len()), (winner, 1));
+        drop(cache);
+        eventually("no value is lost", || ledger.live() == 0);
+    });
+}
+
+#[test]
+fn removes_and_loads_get_through_a_full_backlog() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck(shards);
+        let (accepted, _) = fill(&ledger, &cache);
+        thread::scope(|scope| {
+            let remover =
+                scope.spawn(|| accepted.iter().filter(|key| cache.remove(*key).is_some()).count());
+            let loader = scope.spawn(|| {
+                (0..100)
+                    .filter(|key| cache.get_or_load(&(ENOUGH + key), || ledger.value(5)).id == 5)
+                    .count()
+            });
+            stuck.release();
+            assert_eq!(remover.join().expect("no panic"), accepted.len());
+            assert_eq!(loader.join().expect("no panic"), 100);
+        });
+        flush(&cache);
+        assert_eq!(cache.len(), 101, "key 0 and the loaded ones");
+    });
+}
