@@ -6,14 +6,14 @@ use crate::error::Error;
 use crate::front::Front;
 use crate::handle::CacheHandle;
 use crate::removal::RemovalCause;
+use crate::scope::Generation;
 use crate::shard::Shard;
 use crate::shard::budget::Capacity;
 use crate::shard::departures::Listener;
 use crate::shard::fold::{Settings, Weigher};
-use crate::shard::worker::{Shards, Worker};
+use crate::shard::worker::Worker;
 use crate::stats::CallerCounts;
 use crate::store::policy::tick_every;
-use crate::sync::tally::AtomicU64;
 use crate::sync::thread;
 use std::fmt;
 use std::hash::Hash;
@@ -142,12 +142,11 @@ where
         // A little more than the share: shards lend each other room, and a fold is over for a moment.
         let entries = (self.weigher.is_none() && max_capacity <= PRESIZED)
             .then(|| usize::try_from(share + share / 8 + 64).unwrap_or(usize::MAX));
-        let shards = Arc::new(Shards {
-            shards: (0..count).map(|_| Shard::new(entries, self.backlog)).collect(),
-            generation: AtomicU64::new(0),
-        });
+        let shards: Arc<[_]> = (0..count).map(|_| Shard::new(entries, self.backlog)).collect();
+        let generation = Generation::default();
         let mut front = Front {
             shards: Arc::clone(&shards),
+            generation: generation.clone(),
             hasher: ahash::RandomState::new(),
             clock: self.clock.clone(),
             time_to_live: self.time_to_live,
@@ -160,18 +159,19 @@ where
         let capacity = Arc::new(Capacity::new(max_capacity, count));
         for number in 0..count {
             let settings = Settings {
-                tick_every: tick_every(share),
+                // Weights say nothing about how many entries there will be.
+                tick_every: self.weigher.is_none().then(|| tick_every(share)),
                 capacity: Arc::clone(&capacity),
                 weigher: self.weigher.clone(),
                 listener: self.listener.clone(),
                 clock: self.clock.clone(),
             };
-            let worker = Worker::new(Arc::clone(&shards), number, settings);
+            let worker = Worker::new(Arc::clone(&shards), number, generation.clone(), settings);
             let name = format!("cacheado-{number}");
             // On failure the front is dropped, which stops the threads that have been started.
             let thread = thread::spawn(name.clone(), move || worker.run())
                 .map_err(|source| Error::thread_start(name, source))?;
-            shards.shards[number].signal().bind(thread.thread().clone());
+            shards[number].signal().bind(thread.thread().clone());
             front.threads.push(thread);
         }
         Ok(CacheHandle::from_front(front))

@@ -7,7 +7,7 @@ use crate::shard::command::Command;
 use crate::shard::entry::{Entry, Expiry, Live, ScopeStamp, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
-use crate::shard::worker::Shards;
+use crate::scope::{GLOBAL, Generation};
 use crate::shard::Shard;
 use crate::stats::{Caller, CallerCounts};
 use crate::sync::reclaim::Guard;
@@ -18,11 +18,9 @@ use std::hash::Hash;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The scope of every entry until scopes exist at run time.
-const GLOBAL: u32 = 0;
-
 pub(crate) struct Front<K, V> {
-    pub(crate) shards: Arc<Shards<K, V>>,
+    pub(crate) shards: Arc<[Shard<K, V>]>,
+    pub(crate) generation: Generation,
     pub(crate) hasher: ahash::RandomState,
     pub(crate) clock: Clock,
     pub(crate) time_to_live: Option<Duration>,
@@ -38,14 +36,13 @@ impl<K, V> Front<K, V> {
     #[inline]
     pub(crate) fn route<Q: Hash + ?Sized>(&self, key: &Q) -> (KeyHash, &Shard<K, V>) {
         let hash = KeyHash(self.hasher.hash_one(key));
-        let shards = &self.shards.shards;
-        (hash, &shards[hash.shard(shards.len())])
+        (hash, &self.shards[hash.shard(self.shards.len())])
     }
 
     /// What makes an entry valid for a reader now.
     #[inline]
     pub(crate) fn validity(&self) -> Validity<'_> {
-        Validity { clock: &self.clock, generation: self.shards.generation() }
+        Validity { clock: &self.clock, generation: self.generation.current() }
     }
 
     /// The live entry of a key, without counting or touching it.
@@ -84,7 +81,7 @@ impl<K, V> Front<K, V> {
 
     /// What a write or a load that begins now belongs to.
     pub(crate) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp { scope: GLOBAL, generation: self.shards.generation() }
+        ScopeStamp { scope: GLOBAL, generation: self.generation.current() }
     }
 
     /// When a value that is stored now expires, with the cache's time to live or one of its own.
@@ -126,13 +123,12 @@ impl<K, V> Front<K, V> {
         add: fn(T, T) -> T,
         mut command: impl FnMut(crate::reply::Responder<T>) -> Command<K, V>,
     ) -> Reply<T> {
-        let shards = &self.shards.shards;
-        Reply::sum_of(shards.len(), add, |i, answer| shards[i].send(command(answer)))
+        Reply::sum_of(self.shards.len(), add, |i, answer| self.shards[i].send(command(answer)))
     }
 
     /// Stops the threads once they have folded what was accepted and answered every reply.
     fn stop(&mut self) {
-        for shard in &self.shards.shards {
+        for shard in &*self.shards {
             shard.send(Command::Stop);
         }
         // The last handle can go on a shard's own thread, in the destructor of a value: that thread

@@ -10,7 +10,6 @@ use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
 use crate::shard::Shard;
 use crate::sync::reclaim;
-use crate::sync::tally::Ordering;
 use crate::{CacheBuilder, PinnedView, Reply, Stats};
 use equivalent::Equivalent;
 use std::convert::Infallible;
@@ -225,8 +224,7 @@ where
     /// issued before are not stored. The reply says how many live entries that removed, when their
     /// memory has been reclaimed.
     pub fn clear(&self) -> Reply<u64> {
-        // Relaxed: one variable; that this call has returned reaches others by edges of their own.
-        let generation = self.front.shards.generation.fetch_add(1, Ordering::Relaxed) + 1;
+        let generation = self.front.generation.end();
         self.front.ask_all(|a, b| a + b, |answer| Command::Clear { generation, answer })
     }
 
@@ -278,7 +276,7 @@ where
     #[must_use]
     pub fn events(&self) -> crossbeam_channel::Receiver<Arc<Removal<K, V>>> {
         let (sender, receiver) = crossbeam_channel::bounded(self.front.event_capacity);
-        for shard in &self.front.shards.shards {
+        for shard in &*self.front.shards {
             shard.send(Command::Subscribe(sender.clone()));
         }
         receiver
@@ -287,7 +285,7 @@ where
     /// All counters at this moment; see [`Stats`] for what is exact when.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let shards = self.front.shards.shards.iter().map(Shard::published_counts);
+        let shards = self.front.shards.iter().map(Shard::published_counts);
         Stats {
             callers: self.front.counts.sum(),
             shards: shards.fold(Default::default(), |sum, counts| counts.plus(sum)),

@@ -13,6 +13,7 @@ mod handle;
 mod load;
 mod view;
 
+mod scope;
 mod shard;
 mod store;
 

@@ -218,7 +218,7 @@ impl<K, V: Clone> Leader<'_, K, V> {
                 // Before the permit is taken: if the clone panics, the waiters are told to look again.
                 let copy = value.clone();
                 let Some(permit) = self.permit.take() else { return Ok(copy) };
-                permit.supersede_if_older(self.front.shards.generation());
+                permit.supersede_if_older(self.front.generation.current());
                 let end = Some((value, self.front.expiry(None)));
                 let (waiters, unpublished) = self.shard.settle(self.hash, permit, end);
                 answer(waiters, &copy);

@@ -13,6 +13,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 const fn send_sync_static<T: Send + Sync + 'static>() {}
+const fn send_static<T: Send + 'static>() {}
 const fn unpin<T: Unpin>() {}
 const fn copy<T: Copy + Clone + Debug>() {}
 const fn clone<T: Clone>() {}
@@ -27,7 +28,7 @@ struct Plain;
 
 const _: () = {
     send_sync_static::<CacheHandle<String, Plain>>();
-    send_sync_static::<Reply<Vec<(u64, String)>>>();
+    send_static::<Reply<Vec<(u64, String)>>>();
     send_sync_static::<Removal<String, Plain>>();
     send_sync_static::<RemovalCause>();
     send_sync_static::<Stats>();

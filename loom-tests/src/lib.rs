@@ -1,1 +1,40 @@
-//! Nothing.
+//! Loom models of the protocols of `cacheado`, over the library's own sources.
+//!
+//! The sources are mounted here, file for file, so that a model sees what the library keeps to itself
+//! and what is searched is the code that ships. [`models`] has one file for each protocol. Nothing is
+//! compiled without `--cfg cache_loom`; `run.sh` beside this crate's manifest runs the models.
+#![cfg(cache_loom)]
+#![expect(dead_code, reason = "the models drive the shards, not the whole front")]
+
+#[path = "../../src"]
+mod library {
+    pub(crate) mod builder;
+    pub(crate) mod clock;
+    pub(crate) mod error;
+    pub(crate) mod front;
+    pub(crate) mod handle;
+    pub(crate) mod load;
+    pub(crate) mod removal;
+    pub(crate) mod reply;
+    pub(crate) mod shard;
+    pub(crate) mod shard_thread;
+    pub(crate) mod stats;
+    pub(crate) mod store;
+    pub(crate) mod sync;
+    pub mod testing;
+    pub(crate) mod view;
+}
+
+pub mod models;
+
+use library::{builder, clock, error, front, handle, load, removal, reply};
+use library::{shard, shard_thread, stats, store, sync, testing, view};
+
+use builder::CacheBuilder;
+use clock::Clock;
+use error::{Error, TryInsertError};
+use handle::CacheHandle;
+use removal::{Removal, RemovalCause};
+use reply::Reply;
+use stats::Stats;
+use view::PinnedView;

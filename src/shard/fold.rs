@@ -36,7 +36,7 @@ pub(super) struct Fold<K, V> {
 
 /// What a shard is told when it is made.
 pub(crate) struct Settings<K, V> {
-    pub(crate) tick_every: u32,
+    pub(crate) tick_every: Option<u32>,
     pub(crate) capacity: Arc<Capacity>,
     pub(crate) weigher: Option<Weigher<K, V>>,
     pub(crate) listener: Option<Listener<K, V>>,
@@ -97,8 +97,7 @@ impl<K: Eq, V> Fold<K, V> {
             self.see_off(entry, fate);
         }
         let folded = self.bring_out(shard, &mut work);
-        // Relaxed: recency is advice.
-        shard.tick.store(self.store.tick(), tally::Ordering::Relaxed);
+        self.show_tick(shard);
         self.scratch = work;
         folded
     }
@@ -215,8 +214,8 @@ impl<K: Eq, V> Fold<K, V> {
             return group.verdict.map_or_else(
                 |fate| fate,
                 |weight| {
-                    let slot = self.store.insert(newest, weight);
                     newest.set_tick(self.store.tick());
+                    let slot = self.store.insert(newest, weight);
                     if let Some(outgrown) = self.writer.publish(&shard.index, newest) {
                         self.departures.retire(Remains::Table(outgrown));
                     }
@@ -228,8 +227,8 @@ impl<K: Eq, V> Fold<K, V> {
         let place = old.slot();
         let fate = match (group.verdict, place) {
             (Ok(weight), Some(slot)) => {
-                self.store.replace(slot, newest, weight);
                 newest.set_tick(self.store.tick());
+                self.store.replace(slot, newest, weight);
                 self.writer.replace(&shard.index, old, newest);
                 Fate::Resides(slot)
             }
@@ -375,6 +374,12 @@ impl<K, V> Fold<K, V> {
 
     pub(super) fn is_over_share(&self, weight: u64) -> bool {
         self.budget.is_over_share(weight)
+    }
+
+    /// Shows readers the tick that they leave in what they read.
+    pub(super) fn show_tick(&self, shard: &Shard<K, V>) {
+        // Relaxed: recency is advice.
+        shard.tick.store(self.store.tick(), tally::Ordering::Relaxed);
     }
 
     pub(super) fn publish_counts(&mut self, shard: &Shard<K, V>) {

@@ -11,9 +11,9 @@ use super::fold::{Fold, Settings};
 use super::pending::Pending;
 use super::signal::Nap;
 use crate::reply::Responder;
+use crate::scope::Generation;
 use crate::store::Slot;
 use crate::sync::reclaim;
-use crate::sync::tally::{AtomicU64, Ordering};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -24,26 +24,11 @@ const LIGHT: Duration = Duration::from_millis(1);
 /// Idle light naps before a deep sleep.
 const LIGHT_NAPS: u32 = 8;
 
-/// What all shards of a cache have in common.
-pub(crate) struct Shards<K, V> {
-    pub(crate) shards: Box<[Shard<K, V>]>,
-    /// Raised by every clear: what was written before is dead at once, for every reader.
-    pub(crate) generation: AtomicU64,
-}
-
-impl<K, V> Shards<K, V> {
-    /// The generation of what is written now.
-    #[inline]
-    pub(crate) fn generation(&self) -> u64 {
-        // Relaxed: who learns that a clear has returned learns so through an edge of its own.
-        self.generation.load(Ordering::Relaxed)
-    }
-}
-
 /// A shard's thread, before and while it runs.
 pub(crate) struct Worker<K, V> {
-    shards: Arc<Shards<K, V>>,
+    shards: Arc<[Shard<K, V>]>,
     number: usize,
+    generation: Generation,
     fold: Fold<K, V>,
     /// Commands that have come and are not answered yet, in the order of their coming.
     commands: VecDeque<Command<K, V>>,
@@ -68,12 +53,21 @@ pub(crate) enum Next {
 }
 
 impl<K: Eq, V> Worker<K, V> {
-    pub(crate) fn new(shards: Arc<Shards<K, V>>, number: usize, settings: Settings<K, V>) -> Self {
+    /// The worker of one of `shards`, not yet running.
+    pub(crate) fn new(
+        shards: Arc<[Shard<K, V>]>,
+        number: usize,
+        generation: Generation,
+        settings: Settings<K, V>,
+    ) -> Self {
         let clock_by_hand = settings.clock.moves_by_hand();
+        let fold = Fold::new(settings);
+        fold.show_tick(&shards[number]);
         Self {
             shards,
             number,
-            fold: Fold::new(settings),
+            generation,
+            fold,
             commands: VecDeque::new(),
             sweep_from: 0,
             naps: 0,
@@ -87,7 +81,7 @@ impl<K: Eq, V> Worker<K, V> {
         crate::shard_thread::enter();
         let died = catch_unwind(AssertUnwindSafe(|| self.live())).is_err();
         let Self { shards, number, fold, commands, .. } = self;
-        let shard = &shards.shards[number];
+        let shard = &shards[number];
         // The flag first: whoever sends from now on is answered "closed" by his own hand.
         shard.mailbox.close();
         drop(commands);
@@ -113,8 +107,8 @@ impl<K: Eq, V> Worker<K, V> {
     /// One round of everything. Public to the crate so that tests and models can step a shard.
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
-        let generation = self.shards.generation();
-        let shard = &self.shards.shards[self.number];
+        let generation = self.generation.current();
+        let shard = &self.shards[self.number];
         let mut folded = 0;
         for word in 0..Pending::<K, V>::words() {
             let mut marks = shard.pending.take_marks(word);
@@ -146,7 +140,7 @@ impl<K: Eq, V> Worker<K, V> {
 
     fn take_commands(&mut self) -> u64 {
         let mut came = 0;
-        while let Some(command) = self.shards.shards[self.number].mailbox.receive() {
+        while let Some(command) = self.shards[self.number].mailbox.receive() {
             came += 1;
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
@@ -181,7 +175,7 @@ impl<K: Eq, V> Worker<K, V> {
                 }
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
                 Command::Relieve { all_shares } => {
-                    let shard = &self.shards.shards[self.number];
+                    let shard = &self.shards[self.number];
                     self.over = self.fold.evict(shard, generation, all_shares);
                     self.fold.publish_counts(shard);
                 }
@@ -197,7 +191,7 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// One slice of what a clear has to take out; gives the responder back if there is more.
     fn sweep(&mut self, cleared: u64, answer: Responder<u64>) -> Option<Responder<u64>> {
-        let shard = &self.shards.shards[self.number];
+        let shard = &self.shards[self.number];
         match self.fold.sweep(shard, self.sweep_from, cleared) {
             Some(from) => {
                 self.sweep_from = from;
@@ -216,7 +210,7 @@ impl<K: Eq, V> Worker<K, V> {
     /// Has the other shards evict: those that are over their share, or all if none is, which happens
     /// when one entry is heavier than a share.
     fn ask_relief(&self) {
-        let others = || self.shards.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
+        let others = || self.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
         let over_share = |shard: &Shard<K, V>| self.fold.is_over_share(shard.published_counts().weight);
         let all_shares = !others().any(|(_, shard)| over_share(shard));
         for (_, shard) in others().filter(|(_, shard)| all_shares || over_share(shard)) {
@@ -237,6 +231,6 @@ impl<K: Eq, V> Worker<K, V> {
         } else {
             Nap::Deep(timer)
         };
-        self.shards.shards[self.number].signal.sleep(nap);
+        self.shards[self.number].signal.sleep(nap);
     }
 }

@@ -46,9 +46,9 @@ pub(crate) struct Store<R: Resident> {
 }
 
 impl<R: Resident> Store<R> {
-    /// An empty store whose tick advances every `tick_every` insertions or replacements. Allocates
-    /// nothing.
-    pub(crate) fn new(tick_every: u32) -> Self {
+    /// An empty store whose tick advances every `tick_every` insertions or replacements; without a
+    /// number, with the number of residents. Allocates nothing.
+    pub(crate) fn new(tick_every: Option<u32>) -> Self {
         Self { nodes: Nodes::new(), policy: Lru::new(tick_every), wheel: Wheel::new(), weight: 0 }
     }
 

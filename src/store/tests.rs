@@ -140,7 +140,7 @@ struct Pair<'a> {
 
 impl<'a> Pair<'a> {
     fn new(tick_every: u32) -> Self {
-        let store = Store::new(tick_every);
+        let store = Store::new(Some(tick_every));
         // Far from zero, so that a lagging stamp is a number too, and congruent to the store's
         // ticks.
         let tick = (1 << 40) + u64::from(store.tick());
@@ -319,7 +319,7 @@ proptest! {
     #[test]
     fn next_timer_wakes_in_time_and_not_in_vain(start in nanos(), ttl in 0..1_u64 << 49) {
         let [immortal, mortal] = [Cells::default(), Cells::default()];
-        let mut store = Store::new(1);
+        let mut store = Store::new(Some(1));
         prop_assert_eq!(store.next_expired(start, &mut 1), None);
         store.insert(Probe::new(&immortal, store.tick(), u64::MAX), 1);
         prop_assert_eq!(store.next_timer(), None);
@@ -342,7 +342,7 @@ proptest! {
 #[test]
 fn an_entry_read_in_this_tick_outlives_all_that_were_not() {
     let cells: Vec<Cells> = (0..100).map(|_| Cells::default()).collect();
-    let mut store = Store::new(10);
+    let mut store = Store::new(Some(10));
     let slots: Vec<Slot> =
         cells.iter().map(|c| store.insert(Probe::new(c, store.tick(), u64::MAX), 1)).collect();
     for read in cells.iter().step_by(3) {
@@ -360,7 +360,7 @@ fn an_entry_read_in_this_tick_outlives_all_that_were_not() {
 #[test]
 fn a_read_counts_also_when_the_age_of_the_link_has_wrapped() {
     let cells: Vec<Cells> = (0..3).map(|_| Cells::default()).collect();
-    let mut store = Store::new(1);
+    let mut store = Store::new(Some(1));
     let [old, unread, busy] =
         [0, 1, 2].map(|at| store.insert(Probe::new(&cells[at], store.tick(), u64::MAX), 1));
     for _ in 0..2 * GENERATIONS {
@@ -375,7 +375,7 @@ fn a_read_counts_also_when_the_age_of_the_link_has_wrapped() {
 #[test]
 fn an_expired_slot_is_named_until_it_is_removed() {
     let cells = Cells::default();
-    let mut store = Store::new(1);
+    let mut store = Store::new(Some(1));
     let slot = store.insert(Probe::new(&cells, store.tick(), 5 * TICK), 1);
     let mut budget = 2;
     assert_eq!(store.next_expired(5 * TICK - 1, &mut budget), None);
@@ -391,7 +391,7 @@ fn an_expired_slot_is_named_until_it_is_removed() {
 fn a_long_silence_costs_one_visit_per_entry() {
     const HOUR: u64 = 3_600_000_000_000;
     let cells: Vec<Cells> = (0..1000).map(|_| Cells::default()).collect();
-    let mut store = Store::new(1);
+    let mut store = Store::new(Some(1));
     for (hours, cells) in (1..).zip(&cells) {
         store.insert(Probe::new(cells, store.tick(), hours * HOUR / 10), 1);
     }

@@ -206,6 +206,8 @@ pub(crate) struct Expiry {
     pub(crate) found_too_late: u64,
     /// How many left the cache's memory while nobody asked for them any more.
     pub(crate) released: u64,
+    /// What the cache counted in the end, since it was built.
+    pub(crate) expirations: u64,
 }
 
 /// Stores rows for a moment and keeps asking for them until their time is certainly over.
@@ -234,10 +236,12 @@ pub(crate) fn expiry(service: &Service) -> Result<Expiry, Box<dyn Error>> {
     while held() > 0 && Instant::now() < give_up {
         thread::sleep(Duration::from_millis(1));
     }
+    cache.flush().wait()?;
     Ok(Expiry {
         stored: rows.len() as u64,
         found_in_time,
         found_too_late,
         released: (rows.len() - held()) as u64,
+        expirations: cache.stats().expirations(),
     })
 }

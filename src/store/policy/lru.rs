@@ -19,7 +19,7 @@
 
 use super::super::list::{Lists, Nodes, PER_ROW, RECENCY};
 use super::super::{Resident, Slot};
-use super::Policy;
+use super::{Policy, tick_every};
 
 const OLDEST: u32 = PER_ROW as u32 - 1;
 
@@ -31,16 +31,17 @@ const FIRST_TICK: u32 = u32::MAX - OLDEST;
 pub(crate) struct Lru {
     generations: Lists<RECENCY, 1>,
     tick: u32,
-    tick_every: u32,
+    /// Insertions in a tick; if there is no number, as many as suit the entries that there are.
+    tick_every: Option<u32>,
     /// Insertions until the tick advances.
     remaining: u32,
 }
 
 impl Lru {
-    /// An order whose tick advances every `tick_every` insertions.
-    pub(crate) fn new(tick_every: u32) -> Self {
-        let tick_every = tick_every.max(1);
-        Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining: tick_every }
+    /// An order whose tick advances every `tick_every` insertions, or as the number of entries suggests.
+    pub(crate) fn new(tick_every: Option<u32>) -> Self {
+        let remaining = tick_every.unwrap_or(1).max(1);
+        Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining }
     }
 
     fn link<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot, tick: u32) {
@@ -53,7 +54,7 @@ impl Lru {
     fn advance<R>(&mut self, nodes: &mut Nodes<R>) {
         self.generations.prepend(nodes, self.list_of(OLDEST), self.list_of(OLDEST - 1));
         self.tick = self.tick.wrapping_add(1);
-        self.remaining = self.tick_every;
+        self.remaining = self.tick_every.unwrap_or_else(|| tick_every(nodes.len() as u64)).max(1);
     }
 
     fn age(&self, tick: u32) -> u32 {
@@ -110,6 +111,6 @@ impl Policy for Lru {
                 "slot {slot} is in the wrong generation for age {age}"
             );
         }
-        assert!((1..=self.tick_every).contains(&self.remaining), "the tick is overdue");
+        assert!((1..=self.tick_every.unwrap_or(u32::MAX)).contains(&self.remaining), "the tick is overdue");
     }
 }
