@@ -21,7 +21,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 const DEFAULT_CAPACITY: u64 = 100_000;
-const DEFAULT_BACKLOG: usize = 4096;
+/// The default backlog is a quarter of the capacity, within these bounds.
+const DEFAULT_BACKLOG: (u64, u64) = (32, 4096);
 const DEFAULT_EVENTS: usize = 1024;
 const MAX_SHARDS: usize = 1024;
 /// A cache smaller than this has one shard, so that its eviction order is that of all its entries.
@@ -36,7 +37,7 @@ const PRESIZED: u64 = 1 << 24;
 pub struct CacheBuilder<K, V> {
     max_capacity: Option<u64>,
     shards: Option<usize>,
-    backlog: usize,
+    backlog: Option<usize>,
     weigher: Option<Weigher<K, V>>,
     time_to_live: Option<Duration>,
     time_to_idle: Option<Duration>,
@@ -54,7 +55,7 @@ where
         Self {
             max_capacity: None,
             shards: None,
-            backlog: DEFAULT_BACKLOG,
+            backlog: None,
             weigher: None,
             time_to_live: None,
             time_to_idle: None,
@@ -65,7 +66,8 @@ where
     }
 
     /// The most entries, or with a [`weigher`](Self::weigher) the most weight, that the cache keeps.
-    /// Default 100,000 entries; at least 1; `u64::MAX` is no bound.
+    /// The bound holds whenever the shards have caught up; in between, writes that wait for a shard (see
+    /// [`backlog`](Self::backlog)) come on top. Default 100,000 entries; at least 1; `u64::MAX` is no bound.
     pub fn max_capacity(mut self, capacity: u64) -> Self {
         self.max_capacity = Some(capacity);
         self
@@ -78,10 +80,11 @@ where
         self
     }
 
-    /// The most writes that may wait for a shard before writers wait in their turn. Default 4,096; at
-    /// least 1.
+    /// The most writes that may wait for a shard before writers wait in their turn; at least 1. Until it
+    /// is folded a write is in the cache beside the capacity, so this is also by how many entries a
+    /// shard may be over for a moment. Default: a quarter of the capacity, at least 32, at most 4,096.
     pub fn backlog(mut self, writes: usize) -> Self {
-        self.backlog = writes;
+        self.backlog = Some(writes);
         self
     }
 
@@ -110,7 +113,10 @@ where
     /// Called for every entry that leaves the cache, on its shard's thread: off the callers' threads, so
     /// it should be quick. It may use the cache, but not wait for a [`Reply`](crate::Reply). Panics are
     /// caught and counted. A listener that owns a handle of its cache keeps it alive for ever.
-    pub fn removal_listener(mut self, listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static) -> Self {
+    pub fn removal_listener(
+        mut self,
+        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
+    ) -> Self {
         self.listener = Some(Arc::new(listener));
         self
     }
@@ -142,7 +148,8 @@ where
         // A little more than the share: shards lend each other room, and a fold is over for a moment.
         let entries = (self.weigher.is_none() && max_capacity <= PRESIZED)
             .then(|| usize::try_from(share + share / 8 + 64).unwrap_or(usize::MAX));
-        let shards: Arc<[_]> = (0..count).map(|_| Shard::new(entries, self.backlog)).collect();
+        let backlog = self.backlog.unwrap_or_else(|| default_backlog(max_capacity));
+        let shards: Arc<[_]> = (0..count).map(|_| Shard::new(entries, backlog)).collect();
         let generation = Generation::default();
         let mut front = Front {
             shards: Arc::clone(&shards),
@@ -184,7 +191,7 @@ where
         if let Some(shards) = self.shards.filter(|n| !(1..=MAX_SHARDS).contains(n)) {
             return Err(Error::setting("shards", shards, "1 to 1024"));
         }
-        if self.backlog == 0 {
+        if self.backlog == Some(0) {
             return Err(Error::setting("backlog", 0, "at least 1"));
         }
         if self.event_capacity == 0 {
@@ -195,19 +202,36 @@ where
             return Err(Error::setting("weigher", "without max_capacity", accepted));
         }
         if self.time_to_live == Some(Duration::ZERO) {
-            return Err(Error::setting("time_to_live", "zero", "a positive duration, or none for entries that stay"));
+            return Err(Error::setting(
+                "time_to_live",
+                "zero",
+                "a positive duration, or none for entries that stay",
+            ));
         }
         if self.time_to_idle == Some(Duration::ZERO) {
-            return Err(Error::setting("time_to_idle", "zero", "a positive duration, or none for entries that stay"));
+            return Err(Error::setting(
+                "time_to_idle",
+                "zero",
+                "a positive duration, or none for entries that stay",
+            ));
         }
         match (self.time_to_idle, self.time_to_live) {
             (Some(idle), Some(live)) if idle > live => {
                 let refused = format!("{idle:?}, longer than the time_to_live of {live:?}");
-                Err(Error::setting("time_to_idle", refused, "at most the time_to_live, or it could never matter"))
+                Err(Error::setting(
+                    "time_to_idle",
+                    refused,
+                    "at most the time_to_live, or it could never matter",
+                ))
             }
             _ => Ok(()),
         }
     }
+}
+
+fn default_backlog(max_capacity: u64) -> usize {
+    let (least, most) = DEFAULT_BACKLOG;
+    (max_capacity / 4).clamp(least, most) as usize
 }
 
 fn default_shards(max_capacity: u64) -> usize {

@@ -2,17 +2,17 @@
 //!
 //! Owns the threads: when the last handle goes, it stops them. Layer: front.
 
+use crate::Reply;
 use crate::clock::{Clock, NEVER, deadline};
+use crate::scope::{GLOBAL, Generation};
+use crate::shard::Shard;
 use crate::shard::command::Command;
 use crate::shard::entry::{Entry, Expiry, Live, ScopeStamp, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
-use crate::scope::{GLOBAL, Generation};
-use crate::shard::Shard;
 use crate::stats::{Caller, CallerCounts};
 use crate::sync::reclaim::Guard;
 use crate::sync::thread::JoinHandle;
-use crate::Reply;
 use equivalent::Equivalent;
 use std::hash::Hash;
 use std::sync::Arc;

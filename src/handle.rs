@@ -4,11 +4,11 @@ use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::load;
 use crate::removal::Removal;
+use crate::shard::Shard;
 use crate::shard::command::Command;
 use crate::shard::entry::Entry;
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
-use crate::shard::Shard;
 use crate::sync::reclaim;
 use crate::{CacheBuilder, PinnedView, Reply, Stats};
 use equivalent::Equivalent;
@@ -142,7 +142,11 @@ where
         let (hash, shard, draft) = self.front.draft(key, value, None);
         shard.offer(hash, draft).map_err(|draft| {
             let (key, value) = Entry::take_back(draft);
-            if shard.is_closed() { TryInsertError::closed(key, value) } else { TryInsertError::full(key, value) }
+            if shard.is_closed() {
+                TryInsertError::closed(key, value)
+            } else {
+                TryInsertError::full(key, value)
+            }
         })
     }
 
@@ -181,7 +185,11 @@ where
     ///
     /// The loader's error, the same one for all who waited for it. It is not stored: the next caller
     /// loads again. A caller whose error type is another one loads for itself.
-    pub fn try_get_or_load<Q, E>(&self, key: &Q, loader: impl FnOnce() -> Result<V, E>) -> Result<V, Arc<E>>
+    pub fn try_get_or_load<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, Arc<E>>
     where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         V: Clone,
@@ -199,7 +207,10 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         V: Clone,
     {
-        never(load::awaiting::<K, V, Q, Infallible>(&self.front, key, async { Ok(loader.await) }).await)
+        never(
+            load::awaiting::<K, V, Q, Infallible>(&self.front, key, async { Ok(loader.await) })
+                .await,
+        )
     }
 
     /// As [`get_or_load_async`](Self::get_or_load_async), with a loader that may fail.
@@ -375,6 +386,8 @@ where
 
 impl<K, V> fmt::Debug for CacheHandle<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("CacheHandle").field("max_capacity", &self.front.max_capacity).finish_non_exhaustive()
+        f.debug_struct("CacheHandle")
+            .field("max_capacity", &self.front.max_capacity)
+            .finish_non_exhaustive()
     }
 }

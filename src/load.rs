@@ -128,7 +128,8 @@ where
         let mut owned = None;
         loop {
             let validity = self.front.validity();
-            let (seen, sight) = self.shard.survey(self.hash, |k| self.key.equivalent(k), &validity, &pinned);
+            let (seen, sight) =
+                self.shard.survey(self.hash, |k| self.key.equivalent(k), &validity, &pinned);
             match sight {
                 Sight::Live(live) if self.missed => return Step::Hit(live.value().clone()),
                 Sight::Live(live) => {
@@ -156,7 +157,12 @@ where
             match self.shard.claim(self.hash, seen, draft, &pinned) {
                 Ok(permit) => {
                     self.front.counts.count(pinned.lane(), Caller::Load);
-                    return Step::Lead(Leader { front: self.front, hash: self.hash, shard: self.shard, permit: Some(permit) });
+                    return Step::Lead(Leader {
+                        front: self.front,
+                        hash: self.hash,
+                        shard: self.shard,
+                        permit: Some(permit),
+                    });
                 }
                 Err(draft) => owned = Some(Flight::into_key(draft)),
             }

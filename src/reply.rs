@@ -44,7 +44,11 @@ impl<T> Reply<T> {
     }
 
     /// A reply that is the sum of what each of the responders answers; `ask` is given each of them.
-    pub(crate) fn sum_of(count: usize, add: fn(T, T) -> T, mut ask: impl FnMut(usize, Responder<T>)) -> Self {
+    pub(crate) fn sum_of(
+        count: usize,
+        add: fn(T, T) -> T,
+        mut ask: impl FnMut(usize, Responder<T>),
+    ) -> Self {
         let parts = (0..count)
             .map(|i| {
                 let (responder, part) = part();

@@ -133,7 +133,8 @@ impl Stats {
 /// with `{:#}` one line for each figure.
 impl fmt::Display for Stats {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (open, between, close) = if f.alternate() { ("{\n    ", ",\n    ", "\n}") } else { ("{", ", ", "}") };
+        let (open, between, close) =
+            if f.alternate() { ("{\n    ", ",\n    ", "\n}") } else { ("{", ", ", "}") };
         f.write_str(open)?;
         let figures = [
             ("hits", self.hits()),
@@ -226,12 +227,33 @@ impl Counts {
             len,
             weight,
         } = self;
-        [insertions, updates, evictions, expirations, invalidations, rejected, panics, events_dropped, len, weight]
+        [
+            insertions,
+            updates,
+            evictions,
+            expirations,
+            invalidations,
+            rejected,
+            panics,
+            events_dropped,
+            len,
+            weight,
+        ]
     }
 
     fn from_array(counts: [u64; SHARD_COUNTS]) -> Self {
-        let [insertions, updates, evictions, expirations, invalidations, rejected, panics, events_dropped, len, weight] =
-            counts;
+        let [
+            insertions,
+            updates,
+            evictions,
+            expirations,
+            invalidations,
+            rejected,
+            panics,
+            events_dropped,
+            len,
+            weight,
+        ] = counts;
         Self {
             insertions,
             updates,

@@ -31,19 +31,26 @@ pub(crate) mod thread {
 
     /// Starts a named thread.
     #[cfg(not(cache_loom))]
-    pub(crate) fn spawn(name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    pub(crate) fn spawn(
+        name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         std::thread::Builder::new().name(name).spawn(run)
     }
 
     #[cfg(cache_loom)]
-    pub(crate) fn spawn(_name: String, run: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
+    pub(crate) fn spawn(
+        _name: String,
+        run: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<JoinHandle<()>> {
         Ok(loom::thread::spawn(run))
     }
 
-    /// Loom has no time. A parking that would time out is a scheduling point that returns at once.
+    /// Loom has no time, and here it never passes: a nap lasts until somebody ends it, so a model sees a
+    /// wake-up that was forgotten.
     #[cfg(cache_loom)]
     pub(crate) fn park_timeout(_limit: std::time::Duration) {
-        loom::thread::yield_now();
+        park();
     }
 }
 

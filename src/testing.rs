@@ -42,9 +42,9 @@ impl ManualClock {
     pub fn advance(&self, by: Duration) {
         let by = saturating_nanos(by);
         // Relaxed: the clock orders nothing but itself; it only ever grows.
-        let _ = self.nanos.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-            Some(now.saturating_add(by))
-        });
+        let _ = self
+            .nanos
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| Some(now.saturating_add(by)));
     }
 
     /// The clock, to be given to [`CacheBuilder::clock`](crate::CacheBuilder::clock).

@@ -64,16 +64,22 @@ fn replies_outlive_the_handle() {
         for round in 0..200 {
             let cache = builder::<u64, u64>(shards).build().expect("valid");
             (0..round % 50).for_each(|key| cache.insert(key, key));
-            let entries = cache.entries();
-            let cleared = cache.clear();
+            let entries = (round % 3 == 0).then(|| cache.entries());
+            // A clear shows at once, so it would empty a snapshot that is still to be taken.
+            let cleared = (round % 3 == 1).then(|| cache.clear());
             let mut flushed = Polled::new(cache.flush());
             let open = round % 2 == 1 || flushed.is_pending();
             drop(cache);
             if open {
                 flushed.finish().expect("answered");
             }
-            assert_eq!(entries.wait().expect("answered").len() as u64, round % 50);
-            assert_eq!(cleared.wait().expect("answered"), round % 50);
+            let pairs = entries.map(|entries| entries.wait().expect("answered").len() as u64);
+            assert!(pairs.is_none_or(|pairs| pairs == round % 50), "{pairs:?} in round {round}");
+            let cleared = cleared.map(|cleared| cleared.wait().expect("answered"));
+            assert!(
+                cleared.is_none_or(|cleared| cleared == round % 50),
+                "{cleared:?} in round {round}"
+            );
         }
     });
 }

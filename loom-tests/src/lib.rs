@@ -5,6 +5,7 @@
 //! compiled without `--cfg cache_loom`; `run.sh` beside this crate's manifest runs the models.
 #![cfg(cache_loom)]
 #![expect(dead_code, reason = "the models drive the shards, not the whole front")]
+#![expect(unreachable_pub, reason = "the library's own public items are private here")]
 
 #[path = "../../src"]
 mod library {
@@ -16,25 +17,29 @@ mod library {
     pub(crate) mod load;
     pub(crate) mod removal;
     pub(crate) mod reply;
+    pub(crate) mod scope;
     pub(crate) mod shard;
     pub(crate) mod shard_thread;
     pub(crate) mod stats;
     pub(crate) mod store;
     pub(crate) mod sync;
-    pub mod testing;
+    pub(crate) mod testing;
     pub(crate) mod view;
 }
 
 pub mod models;
 
 use library::{builder, clock, error, front, handle, load, removal, reply};
-use library::{shard, shard_thread, stats, store, sync, testing, view};
+use library::{scope, shard, shard_thread, stats, store, sync, view};
 
-use builder::CacheBuilder;
-use clock::Clock;
-use error::{Error, TryInsertError};
-use handle::CacheHandle;
-use removal::{Removal, RemovalCause};
-use reply::Reply;
-use stats::Stats;
-use view::PinnedView;
+#[expect(unused_imports, reason = "the names that the library has at its root; its docs link to all")]
+use {
+    builder::CacheBuilder,
+    clock::Clock,
+    error::{Error, TryInsertError},
+    handle::CacheHandle,
+    removal::{Removal, RemovalCause},
+    reply::Reply,
+    stats::Stats,
+    view::PinnedView,
+};

@@ -68,7 +68,8 @@ pub(crate) enum State {
 
 impl State {
     fn of(raw: u8) -> Self {
-        [Self::Loading, Self::Superseded, Self::Live, Self::Removed, Self::Gone, Self::Void][usize::from(raw)]
+        [Self::Loading, Self::Superseded, Self::Live, Self::Removed, Self::Gone, Self::Void]
+            [usize::from(raw)]
     }
 }
 
@@ -157,8 +158,20 @@ pub(crate) struct Validity<'a> {
 
 impl<K, V> Entry<K, V> {
     /// A write, ready to be submitted.
-    pub(crate) fn write(hash: u32, stamp: ScopeStamp, expiry: Expiry, key: K, value: V) -> Box<Self> {
-        Self::new(Op::new(Kind::Write, hash, State::Live), stamp, expiry, key, MaybeUninit::new(value))
+    pub(crate) fn write(
+        hash: u32,
+        stamp: ScopeStamp,
+        expiry: Expiry,
+        key: K,
+        value: V,
+    ) -> Box<Self> {
+        Self::new(
+            Op::new(Kind::Write, hash, State::Live),
+            stamp,
+            expiry,
+            key,
+            MaybeUninit::new(value),
+        )
     }
 
     /// The entry that a load will fill. Its own `op` is in no chain until the fold has published it:
@@ -232,7 +245,8 @@ impl<K, V> Entry<K, V> {
     /// The value, once there is one, whatever has become of the entry.
     pub(super) fn value(&self) -> Option<&V> {
         // The state is read once: it never goes back to one without a value.
-        let proof = matches!(self.state(), State::Live | State::Removed | State::Gone).then_some(Live(self));
+        let proof = matches!(self.state(), State::Live | State::Removed | State::Gone)
+            .then_some(Live(self));
         proof.map(Live::value)
     }
 
@@ -321,9 +335,9 @@ impl<K, V> Entry<K, V> {
 
     /// Takes key and value out of an entry that nobody else can reach any more. No value if it never
     /// had one.
-    pub(super) fn into_parts(self: Box<Self>) -> (K, Option<V>) {
+    pub(super) fn into_parts(self) -> (K, Option<V>) {
         let has_value = matches!(self.state(), State::Live | State::Removed | State::Gone);
-        let Self { key, value, .. } = *self;
+        let Self { key, value, .. } = self;
         // SAFETY: [invariant: published-immutable] the states above are entered only with a value.
         (key, has_value.then(|| unsafe { value.into_inner().assume_init() }))
     }
@@ -389,7 +403,11 @@ impl<K, V> EntryRef<K, V> {
 
 impl<K, V> EntryRef<K, V> {
     /// Key and value of a live resident of `_owner`, for as long as that is not changed.
-    pub(super) fn pair<'a>(self, _owner: &'a Store<Self>, validity: &Validity<'_>) -> Option<(&'a K, &'a V)> {
+    pub(super) fn pair<'a>(
+        self,
+        _owner: &'a Store<Self>,
+        validity: &Validity<'_>,
+    ) -> Option<(&'a K, &'a V)> {
         // SAFETY: [invariant: graves] residents are retired by who changes the store, and it is borrowed.
         let entry = unsafe { &*self.0.as_ptr() };
         entry.alive(validity).map(|live| (&entry.key, live.value()))

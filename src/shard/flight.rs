@@ -80,7 +80,8 @@ impl<K, V> Flight<K, V> {
             let new = Box::into_raw(waiter);
             // Release: the leader that takes the stack finds the waiter [edge: waiter]. Acquire on
             // failure: as above [edge: flight-closed].
-            match self.waiters.compare_exchange_weak(top, new, Ordering::Release, Ordering::Acquire) {
+            match self.waiters.compare_exchange_weak(top, new, Ordering::Release, Ordering::Acquire)
+            {
                 Ok(_) => return Some(ticket),
                 Err(now) => top = now,
             }

@@ -138,7 +138,9 @@ impl<K: Eq, V> Fold<K, V> {
     fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
         match entry.get().state() {
             State::Superseded => None,
-            State::Loading if self.group_of(groups, entry).is_none() || entry.get().supersede() => None,
+            State::Loading if self.group_of(groups, entry).is_none() || entry.get().supersede() => {
+                None
+            }
             // It ended while we tried to supersede it: one more older write, or nothing.
             State::Loading => Some(entry.get().state()),
             state => Some(state),
@@ -160,7 +162,9 @@ impl<K: Eq, V> Fold<K, V> {
     fn verdict(&self, entry: EntryRef<K, V>, generation: u64) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match (&self.weigher, subject.value()) {
-            (Some(weigher), Some(value)) => self.departures.panics.catch(|| weigher(&subject.key, value)),
+            (Some(weigher), Some(value)) => {
+                self.departures.panics.catch(|| weigher(&subject.key, value))
+            }
             _ => Some(1),
         };
         let fate = if subject.stamp().generation < generation {
@@ -170,7 +174,11 @@ impl<K: Eq, V> Fold<K, V> {
         } else {
             match weight {
                 Some(weight) if u64::from(weight) <= limit => {
-                    return if subject.state() == State::Live { Ok(weight) } else { Err(Fate::Taken) };
+                    return if subject.state() == State::Live {
+                        Ok(weight)
+                    } else {
+                        Err(Fate::Taken)
+                    };
                 }
                 _ => Fate::Rejected,
             }
@@ -180,7 +188,12 @@ impl<K: Eq, V> Fold<K, V> {
 
     /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
     /// because the older one had been removed, had expired or was cleared.
-    fn supersede(&mut self, older: EntryRef<K, V>, newer: EntryRef<K, V>, newer_is_rejected: bool) -> Fate {
+    fn supersede(
+        &mut self,
+        older: EntryRef<K, V>,
+        newer: EntryRef<K, V>,
+        newer_is_rejected: bool,
+    ) -> Fate {
         let (was, is) = (older.get(), newer.get());
         let fate = if !was.take_by_shard() {
             Fate::Taken
@@ -259,7 +272,9 @@ impl<K: Eq, V> Fold<K, V> {
     fn bring_out(&mut self, shard: &Shard<K, V>, work: &mut Scratch<K, V>) -> u64 {
         let mut folded = 0;
         let kept = work.kept.drain(..);
-        for hanging in work.chain.drain(..).zip(kept).filter_map(|(hanging, kept)| (!kept).then_some(hanging)) {
+        for hanging in
+            work.chain.drain(..).zip(kept).filter_map(|(hanging, kept)| (!kept).then_some(hanging))
+        {
             folded += u64::from(hanging.kind != Kind::Base);
             match (hanging.kind, hanging.entry) {
                 (Kind::Write, _) => continue,
@@ -316,7 +331,8 @@ impl<K, V> Fold<K, V> {
             let excess = self.budget.book(self.store.weight());
             let mut freed = 0;
             while freed < excess {
-                let pays = all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
+                let pays =
+                    all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
                 let Some(slot) = self.store.victim().filter(|_| pays) else { return true };
                 freed += u64::from(self.store.weight_of(slot));
                 self.take_out(shard, slot, RemovalCause::Capacity, generation);
@@ -335,15 +351,27 @@ impl<K, V> Fold<K, V> {
         while let Some(slot) = self.store.next_expired(now, &mut budget) {
             self.take_out(shard, slot, RemovalCause::Expired, generation);
         }
-        if self.store.more_due() { Some(0) } else { self.store.next_timer().map(|at| at.saturating_sub(now)) }
+        if self.store.more_due() {
+            Some(0)
+        } else {
+            self.store.next_timer().map(|at| at.saturating_sub(now))
+        }
     }
 
     /// Takes out residents that were cleared, beginning at slot `from`: a bounded slice of them.
     /// Returns where to go on, or nothing when it is through.
-    pub(super) fn sweep(&mut self, shard: &Shard<K, V>, from: Slot, generation: u64) -> Option<Slot> {
+    pub(super) fn sweep(
+        &mut self,
+        shard: &Shard<K, V>,
+        from: Slot,
+        generation: u64,
+    ) -> Option<Slot> {
         let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots());
         for slot in from..until {
-            let cleared = self.store.at(slot).is_some_and(|entry| entry.get().stamp().generation < generation);
+            let cleared = self
+                .store
+                .at(slot)
+                .is_some_and(|entry| entry.get().stamp().generation < generation);
             if cleared {
                 self.take_out(shard, slot, RemovalCause::Removed, generation);
             }
@@ -357,7 +385,9 @@ impl<K, V> Fold<K, V> {
         self.writer.withdraw(&shard.index, entry);
         if !entry.get().take_by_shard() {
             entry.set_slot(None);
-        } else if entry.get().stamp().generation < generation && !entry.get().has_expired(&self.clock) {
+        } else if entry.get().stamp().generation < generation
+            && !entry.get().has_expired(&self.clock)
+        {
             self.departures.depart_cleared(entry);
         } else if entry.get().has_expired(&self.clock) {
             self.departures.depart(entry, RemovalCause::Expired);

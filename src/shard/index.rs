@@ -127,7 +127,11 @@ impl<K, V> IndexWriter<K, V> {
     }
 
     /// Publishes an entry whose key is not in the index. Gives a table that was outgrown, to be retired.
-    pub(super) fn publish(&mut self, index: &ReadIndex<K, V>, entry: EntryRef<K, V>) -> Option<Box<Table<K, V>>> {
+    pub(super) fn publish(
+        &mut self,
+        index: &ReadIndex<K, V>,
+        entry: EntryRef<K, V>,
+    ) -> Option<Box<Table<K, V>>> {
         let hash = entry.get().hash();
         let place = index.table(self).place(hash, entry.0);
         self.entries += 1;
@@ -138,7 +142,12 @@ impl<K, V> IndexWriter<K, V> {
     }
 
     /// Publishes `new` in the place of `old`, which has the same key.
-    pub(super) fn replace(&mut self, index: &ReadIndex<K, V>, old: EntryRef<K, V>, new: EntryRef<K, V>) {
+    pub(super) fn replace(
+        &mut self,
+        index: &ReadIndex<K, V>,
+        old: EntryRef<K, V>,
+        new: EntryRef<K, V>,
+    ) {
         let hash = old.get().hash();
         if let Some(place) = index.table(self).replace(hash, old.0, new.0) {
             if let Some(growth) = self.growth_beyond(place) {
@@ -197,7 +206,11 @@ impl<K, V> Table<K, V> {
 
     /// The first cell on the way of `hash` whose entry has that hash and is accepted.
     #[inline]
-    fn probe(&self, hash: u32, is_it: impl Fn(&Entry<K, V>) -> bool) -> Option<(Place, NonNull<Entry<K, V>>)> {
+    fn probe(
+        &self,
+        hash: u32,
+        is_it: impl Fn(&Entry<K, V>) -> bool,
+    ) -> Option<(Place, NonNull<Entry<K, V>>)> {
         let tag = tag(hash);
         let mut at = home(hash, self.buckets.len());
         for _ in 0..self.buckets.len() {
@@ -251,7 +264,12 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    fn replace(&self, hash: u32, old: NonNull<Entry<K, V>>, new: NonNull<Entry<K, V>>) -> Option<Place> {
+    fn replace(
+        &self,
+        hash: u32,
+        old: NonNull<Entry<K, V>>,
+        new: NonNull<Entry<K, V>>,
+    ) -> Option<Place> {
         let (place, _) = self.probe(hash, |entry| NonNull::from(entry) == old)?;
         // Release: as in `place` [edge: publish].
         self.buckets[place.bucket].cells[place.cell].store(new.as_ptr(), Ordering::Release);

@@ -141,7 +141,9 @@ impl<K, V> Shard<K, V> {
                     }
                     // Nobody joins a load that was superseded, and one without a value says nothing.
                     State::Loading | State::Superseded | State::Void => {}
-                    State::Live | State::Removed | State::Gone => return (head, decide(flight.entry(), validity)),
+                    State::Live | State::Removed | State::Gone => {
+                        return (head, decide(flight.entry(), validity));
+                    }
                 },
                 Step::Write(_) | Step::Load(_) | Step::Other => {}
                 Step::End => {
@@ -168,7 +170,8 @@ impl<K, V> Shard<K, V> {
         loop {
             match self.survey(hash, &is_key, validity, pinned).1 {
                 Sight::Live(live) if live.entry().take_by_remover() => {
-                    let farewell = Farewell::new(EntryRef(NonNull::from(live.entry())), hash.local());
+                    let farewell =
+                        Farewell::new(EntryRef(NonNull::from(live.entry())), hash.local());
                     self.submit(hash, Draft::new(farewell), pinned);
                     return Some(live);
                 }
@@ -181,7 +184,11 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Submits a write unless the shard's backlog is full. Never waits; visible to all on success.
-    pub(crate) fn offer(&self, hash: KeyHash, mut draft: Draft<Entry<K, V>>) -> Result<(), Draft<Entry<K, V>>> {
+    pub(crate) fn offer(
+        &self,
+        hash: KeyHash,
+        mut draft: Draft<Entry<K, V>>,
+    ) -> Result<(), Draft<Entry<K, V>>> {
         let urgent = crate::shard_thread::is_current();
         if !(self.has_room() || urgent) || self.is_closed() {
             return Err(draft);

@@ -160,13 +160,20 @@ impl<K, V> Pending<K, V> {
             let header = unsafe { op.as_ref() };
             let own = u8::from(header.kind != Kind::Load);
             // Relaxed: published by the exchange below.
-            header.depth.store(self.depth(seen, pinned).saturating_add(own), tally::Ordering::Relaxed);
+            header
+                .depth
+                .store(self.depth(seen, pinned).saturating_add(own), tally::Ordering::Relaxed);
             // Relaxed: published by the exchange below.
             header.link.store(seen.0, Ordering::Relaxed);
         }
         // Release: a reader that finds the operation finds it complete [edge: chain]. Acquire on
         // failure: the head that won is walked next [edge: chain].
-        match self.heads[slot].compare_exchange(seen.0, op.as_ptr(), Ordering::Release, Ordering::Acquire) {
+        match self.heads[slot].compare_exchange(
+            seen.0,
+            op.as_ptr(),
+            Ordering::Release,
+            Ordering::Acquire,
+        ) {
             Ok(_) => {
                 std::mem::forget(draft);
                 Ok(())
@@ -255,7 +262,8 @@ impl<K, V> Pending<K, V> {
         let cover = if below.is_end() { below } else { Self::base(below) };
         // Release: whoever sees the slot without the operations finds them in the index [edge: chain].
         // Acquire on failure: the newer operations are walked next [edge: chain].
-        let exposed = self.heads[slot].compare_exchange(top.0, cover.0, Ordering::Release, Ordering::Acquire);
+        let exposed =
+            self.heads[slot].compare_exchange(top.0, cover.0, Ordering::Release, Ordering::Acquire);
         let Err(newer) = exposed else { return };
         if let Some(base) = cover.operation() {
             // SAFETY: [invariant: draft] the base was made just now and nobody has seen it.

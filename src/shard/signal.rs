@@ -34,7 +34,7 @@ enum Sleep {
 
 /// How long a shard may sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Nap {
+pub(crate) enum Nap {
     Light(Duration),
     Deep(Option<Duration>),
 }
@@ -93,7 +93,7 @@ impl Signal {
     }
 
     /// Takes folded operations off the backlog. Shard thread only.
-    pub(super) fn folded(&self, operations: u64) {
+    pub(crate) fn folded(&self, operations: u64) {
         if operations > 0 {
             // AcqRel: keeps the word's history one release sequence [edge: backlog].
             self.word.fetch_sub(operations << STATE_BITS, Ordering::AcqRel);
@@ -101,7 +101,7 @@ impl Signal {
     }
 
     /// Sleeps unless there is a backlog. Shard thread only.
-    pub(super) fn sleep(&self, nap: Nap) {
+    pub(crate) fn sleep(&self, nap: Nap) {
         let state = match nap {
             Nap::Light(_) => Sleep::Light,
             Nap::Deep(_) => Sleep::Deep,
@@ -113,7 +113,12 @@ impl Signal {
         }
         // AcqRel: submits before this are seen in the count, submits after see us asleep
         // [edge: backlog]. Relaxed on failure: we do not sleep and look again.
-        let slept = self.word.compare_exchange(seen, seen | state as u64, Ordering::AcqRel, Ordering::Relaxed);
+        let slept = self.word.compare_exchange(
+            seen,
+            seen | state as u64,
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
         if slept.is_ok() {
             match nap {
                 Nap::Light(limit) | Nap::Deep(Some(limit)) => thread::park_timeout(limit),

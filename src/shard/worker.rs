@@ -211,7 +211,8 @@ impl<K: Eq, V> Worker<K, V> {
     /// when one entry is heavier than a share.
     fn ask_relief(&self) {
         let others = || self.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
-        let over_share = |shard: &Shard<K, V>| self.fold.is_over_share(shard.published_counts().weight);
+        let over_share =
+            |shard: &Shard<K, V>| self.fold.is_over_share(shard.published_counts().weight);
         let all_shares = !others().any(|(_, shard)| over_share(shard));
         for (_, shard) in others().filter(|(_, shard)| all_shares || over_share(shard)) {
             shard.send(Command::Relieve { all_shares });

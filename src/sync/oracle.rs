@@ -70,7 +70,8 @@ impl Drop for Pinned {
             for (alive, _) in &mut e.deferred {
                 alive.remove(&self.id);
             }
-            let (due, wait) = std::mem::take(&mut e.deferred).into_iter().partition(|(a, _)| a.is_empty());
+            let (due, wait) =
+                std::mem::take(&mut e.deferred).into_iter().partition(|(a, _)| a.is_empty());
             e.deferred = wait;
             let due: Vec<(BTreeSet<u64>, Call)> = due;
             due.into_iter().map(|(_, call)| call).collect()

@@ -30,11 +30,8 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn create(rows: u32) -> Result<Self, Box<dyn std::error::Error>> {
-        let database = Self {
-            idle: Mutex::default(),
-            reads: AtomicU64::new(0),
-            folder: TempDir::new()?,
-        };
+        let database =
+            Self { idle: Mutex::default(), reads: AtomicU64::new(0), folder: TempDir::new()? };
         let mut connection = database.connect()?;
         connection.execute_batch(
             // Write-ahead logging lets readers go on while a row is updated.
@@ -56,10 +53,7 @@ impl Database {
     /// Reads one row; this is the slow work that the cache saves.
     pub(crate) fn read(&self, key: u32) -> Result<Row, Error> {
         self.reads.fetch_add(1, Ordering::Relaxed);
-        self.query(
-            "SELECT key, version, body FROM profiles WHERE key = ?1",
-            key,
-        )
+        self.query("SELECT key, version, body FROM profiles WHERE key = ?1", key)
     }
 
     /// Advances the version of one row and returns it; once it has, every read that begins finds the new row.
@@ -81,16 +75,14 @@ impl Database {
             Some(connection) => connection,
             None => self.connect()?,
         };
-        let row = connection
-            .prepare_cached(statement)?
-            .query_row([key], |columns| {
-                Ok(Row {
-                    key: columns.get(0)?,
-                    version: columns.get(1)?,
-                    body: columns.get(2)?,
-                    first_seen: OnceLock::new(),
-                })
-            })?;
+        let row = connection.prepare_cached(statement)?.query_row([key], |columns| {
+            Ok(Row {
+                key: columns.get(0)?,
+                version: columns.get(1)?,
+                body: columns.get(2)?,
+                first_seen: OnceLock::new(),
+            })
+        })?;
         self.give_back(connection);
         Ok(row)
     }

@@ -48,20 +48,13 @@ pub(crate) enum Fault {
 
 impl Judge {
     pub(crate) fn new(rows: u32, time_to_live: Duration) -> Self {
-        Self {
-            completed: (0..rows).map(|_| AtomicU32::new(0)).collect(),
-            time_to_live,
-        }
+        Self { completed: (0..rows).map(|_| AtomicU32::new(0)).collect(), time_to_live }
     }
 
     pub(crate) fn ask(&self, key: u32) -> Question {
         // Acquire: a reader that is held to an update must also have its cache write behind it.
         let oldest_version = self.completed[key as usize].load(Ordering::Acquire);
-        Question {
-            key,
-            oldest_version,
-            asked: Instant::now(),
-        }
+        Question { key, oldest_version, asked: Instant::now() }
     }
 
     pub(crate) fn answer(&self, question: &Question, row: &Row) -> Verdict {
@@ -77,11 +70,7 @@ impl Judge {
         } else {
             None
         };
-        Verdict {
-            latency,
-            fault,
-            hit,
-        }
+        Verdict { latency, fault, hit }
     }
 
     /// Notes that an update, with its cache write, is complete.

@@ -18,10 +18,7 @@ impl Options {
     pub(crate) fn parse(
         mut arguments: impl Iterator<Item = OsString>,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut options = Self {
-            trace: None,
-            duration: Duration::from_secs(10),
-        };
+        let mut options = Self { trace: None, duration: Duration::from_secs(10) };
         while let Some(argument) = arguments.next() {
             match argument.to_str() {
                 Some("--trace") => {

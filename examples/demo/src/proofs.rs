@@ -47,9 +47,7 @@ pub(crate) fn stampede(
         let caller = thread::Builder::new().stack_size(STACK);
         threads.push(caller.spawn(move || crowd.ask(&runtime))?);
     }
-    let tasks: Vec<_> = (0..TASKS)
-        .map(|_| runtime.spawn(Arc::clone(&crowd).ask_async()))
-        .collect();
+    let tasks: Vec<_> = (0..TASKS).map(|_| runtime.spawn(Arc::clone(&crowd).ask_async())).collect();
 
     let mut answers = Vec::with_capacity(crowd.size);
     for thread in threads {
@@ -63,10 +61,7 @@ pub(crate) fn stampede(
     Ok(Stampede {
         callers: crowd.size as u64,
         database_reads: service.database.reads() - reads_before,
-        answered: answers
-            .iter()
-            .filter(|(_, other)| Arc::ptr_eq(row, other))
-            .count() as u64,
+        answered: answers.iter().filter(|(_, other)| Arc::ptr_eq(row, other)).count() as u64,
         took: first_asked.map_or(Duration::ZERO, |asked| asked.elapsed()),
     })
 }
@@ -151,17 +146,12 @@ impl StaleLoad {
 
 /// Updates a row, by each kind of update, while a load of it is under way.
 pub(crate) fn stale_loads(service: &Service) -> Result<[StaleLoad; 2], Box<dyn Error>> {
-    Ok([
-        stale_load(service, Update::Insert)?,
-        stale_load(service, Update::Remove)?,
-    ])
+    Ok([stale_load(service, Update::Insert)?, stale_load(service, Update::Remove)?])
 }
 
 fn stale_load(service: &Service, how: Update) -> Result<StaleLoad, Box<dyn Error>> {
     const KEY: u32 = 2;
-    let Service {
-        cache, database, ..
-    } = service;
+    let Service { cache, database, .. } = service;
     cache.remove(&KEY);
 
     let (has_read, wait_for_read) = mpsc::channel();
@@ -188,12 +178,7 @@ fn stale_load(service: &Service, how: Update) -> Result<StaleLoad, Box<dyn Error
     cache.flush().wait()?;
     let after_flush = held();
     let reloaded = service.read(KEY)?.version;
-    Ok(StaleLoad {
-        how,
-        loaded,
-        updated,
-        found: [at_once, after_flush, Some(reloaded)],
-    })
+    Ok(StaleLoad { how, loaded, updated, found: [at_once, after_flush, Some(reloaded)] })
 }
 
 /// What became of entries that were stored for a moment only.

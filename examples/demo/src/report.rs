@@ -23,21 +23,12 @@ pub(crate) struct LiveLine<'a> {
 impl<'a> LiveLine<'a> {
     pub(crate) fn new(service: &'a Service) -> Self {
         let started = Instant::now();
-        Self {
-            service,
-            in_place: io::stdout().is_terminal(),
-            started,
-            last: (started, 0),
-        }
+        Self { service, in_place: io::stdout().is_terminal(), started, last: (started, 0) }
     }
 
     /// Shows the line again and again until `duration` is over.
     pub(crate) fn refresh_for(mut self, duration: Duration) {
-        let pause = if self.in_place {
-            Duration::from_millis(200)
-        } else {
-            Duration::from_secs(1)
-        };
+        let pause = if self.in_place { Duration::from_millis(200) } else { Duration::from_secs(1) };
         let end = self.started + duration;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -110,11 +101,7 @@ impl Report {
     /// The names and values of the checks that do not hold.
     pub(crate) fn failures(&self) -> Vec<String> {
         let failed = |row: &&Row| matches!(row.check, Some((_, false)));
-        self.rows
-            .iter()
-            .filter(failed)
-            .map(|row| format!("{}: {}", row.name, row.value))
-            .collect()
+        self.rows.iter().filter(failed).map(|row| format!("{}: {}", row.name, row.value)).collect()
     }
 
     fn add_traffic(&mut self, served: &Served) {
@@ -125,10 +112,7 @@ impl Report {
         self.show("bytes served", grouped(tally.bytes));
         self.show("updates", grouped(served.updates));
         self.show("database reads", grouped(served.database_reads));
-        self.show(
-            "hit ratio",
-            format!("{:.1} %", 100.0 * served.stats.hit_ratio()),
-        );
+        self.show("hit ratio", format!("{:.1} %", 100.0 * served.stats.hit_ratio()));
         self.show("entries evicted", grouped(served.stats.evictions()));
         self.show("hit, p50 / p99 / p99.9", quantiles(&tally.hits));
         self.show("miss, p50 / p99 / p99.9", quantiles(&tally.misses));
@@ -146,11 +130,7 @@ impl Report {
         let (stats, tally) = (&served.stats, &served.tally);
         let counted = stats.hits() + stats.misses();
         self.require("hits + misses the cache counted", counted, tally.requests);
-        self.require(
-            "loads the cache counted",
-            stats.loads(),
-            served.database_reads,
-        );
+        self.require("loads the cache counted", stats.loads(), served.database_reads);
         let left = stats.evictions() + stats.expirations() + stats.invalidations();
         let accounted = stats.insertions().saturating_sub(left);
         self.require("entries that came and never left", accounted, stats.len());
@@ -170,19 +150,11 @@ impl Report {
         let name = format!("stampede of {callers}: answered alike");
         self.require(&name, stampede.answered, stampede.callers);
         let name = format!("stampede of {callers}: all done in");
-        self.show(
-            &name,
-            format!("{:.1} ms", 1e3 * stampede.took.as_secs_f64()),
-        );
+        self.show(&name, format!("{:.1} ms", 1e3 * stampede.took.as_secs_f64()));
     }
 
     fn add_stale_load(&mut self, stale_load: &StaleLoad) {
-        let StaleLoad {
-            how,
-            loaded,
-            updated,
-            found,
-        } = stale_load;
+        let StaleLoad { how, loaded, updated, found } = stale_load;
         let version = |found: &Option<u32>| found.map_or("none".to_owned(), |v| format!("v{v}"));
         let found: Vec<String> = found.iter().map(version).collect();
         self.check(
@@ -201,11 +173,7 @@ impl Report {
     }
 
     fn show(&mut self, name: &str, value: String) {
-        self.rows.push(Row {
-            name: name.to_owned(),
-            value,
-            check: None,
-        });
+        self.rows.push(Row { name: name.to_owned(), value, check: None });
     }
 
     fn require(&mut self, name: &str, value: u64, wanted: u64) {
@@ -217,11 +185,7 @@ impl Report {
     }
 
     fn check(&mut self, name: &str, value: String, wanted: String, holds: bool) {
-        self.rows.push(Row {
-            name: name.to_owned(),
-            value,
-            check: Some((wanted, holds)),
-        });
+        self.rows.push(Row { name: name.to_owned(), value, check: Some((wanted, holds)) });
     }
 }
 
@@ -240,12 +204,7 @@ impl fmt::Display for Report {
 
 fn quantiles(latencies: &Histogram<u64>) -> String {
     let microseconds = |quantile| latencies.value_at_quantile(quantile) as f64 / 1e3;
-    format!(
-        "{:.1} / {:.1} / {:.1} us",
-        microseconds(0.5),
-        microseconds(0.99),
-        microseconds(0.999)
-    )
+    format!("{:.1} / {:.1} / {:.1} us", microseconds(0.5), microseconds(0.99), microseconds(0.999))
 }
 
 /// A number with its thousands apart.

@@ -46,8 +46,7 @@ impl Service {
 
     /// Reads a row from a thread; callers that miss the same key at once share one database read.
     pub(crate) fn read(&self, key: u32) -> Result<Arc<Row>, Arc<Error>> {
-        self.cache
-            .try_get_or_load(&key, || self.database.read(key).map(Arc::new))
+        self.cache.try_get_or_load(&key, || self.database.read(key).map(Arc::new))
     }
 
     /// Reads a row from a task: the same cache, the same sharing, also with the threads.

@@ -145,11 +145,7 @@ impl Tally {
         let verdict = service.judge.answer(question, row);
         self.requests += 1;
         self.bytes += row.body.len() as u64;
-        let latencies = if verdict.hit {
-            &mut self.hits
-        } else {
-            &mut self.misses
-        };
+        let latencies = if verdict.hit { &mut self.hits } else { &mut self.misses };
         latencies.saturating_record(verdict.latency.as_nanos() as u64);
         match verdict.fault {
             None => {}
@@ -165,12 +161,8 @@ impl Tally {
         self.wrong += other.wrong;
         self.stale += other.stale;
         self.expired += other.expired;
-        for (ours, theirs) in [
-            (&mut self.hits, &other.hits),
-            (&mut self.misses, &other.misses),
-        ] {
-            ours.add(theirs)
-                .expect("all histograms have the same range");
+        for (ours, theirs) in [(&mut self.hits, &other.hits), (&mut self.misses, &other.misses)] {
+            ours.add(theirs).expect("all histograms have the same range");
         }
     }
 }

@@ -55,10 +55,7 @@ impl Workload {
         Self {
             rows,
             asked: seen.iter().map(|&seen| u32::from(seen)).sum(),
-            source: Source::Trace {
-                keys,
-                next: AtomicUsize::new(0),
-            },
+            source: Source::Trace { keys, next: AtomicUsize::new(0) },
         }
     }
 

@@ -55,10 +55,7 @@ impl Trace {
         let keys = trace::read(path)?;
         let file = path.file_name().unwrap_or(path.as_os_str());
         let file = file.to_string_lossy();
-        Ok(Self {
-            name: file.strip_suffix(".u32.gz").unwrap_or(&file).to_owned(),
-            keys,
-        })
+        Ok(Self { name: file.strip_suffix(".u32.gz").unwrap_or(&file).to_owned(), keys })
     }
 }
 
@@ -102,10 +99,7 @@ fn exact_lru_hits(keys: &[u32], capacity: NonZeroUsize) -> usize {
 }
 
 fn cacheado_hits(keys: &[u32], capacity: NonZeroUsize) -> Result<usize, cacheado::Error> {
-    let cache = CacheHandle::builder()
-        .max_capacity(capacity.get() as u64)
-        .shards(1)
-        .build()?;
+    let cache = CacheHandle::builder().max_capacity(capacity.get() as u64).shards(1).build()?;
     // Evictions happen when the shard folds, so a cache that is never waited for runs a little
     // above its capacity and would win hits that an exact LRU cannot have.
     let misses_per_flush = (capacity.get() / 256).max(1);

@@ -14,10 +14,7 @@ use flate2::read::MultiGzDecoder;
 ///
 /// When the file cannot be read, is not a complete gzip file of whole keys, or holds no key.
 pub fn read(path: &Path) -> Result<Vec<u32>, TraceError> {
-    let refuse = |fault| TraceError {
-        path: path.to_path_buf(),
-        fault,
-    };
+    let refuse = |fault| TraceError { path: path.to_path_buf(), fault };
     let packed = fs::read(path).map_err(|error| refuse(Fault::Unreadable(error)))?;
     decode(&packed).map_err(refuse)
 }
@@ -48,12 +45,10 @@ fn decode(packed: &[u8]) -> Result<Vec<u32>, Fault> {
         return Err(Fault::NotGzip);
     }
     let mut bytes = Vec::new();
-    MultiGzDecoder::new(packed)
-        .read_to_end(&mut bytes)
-        .map_err(|error| match error.kind() {
-            io::ErrorKind::UnexpectedEof => Fault::Truncated,
-            _ => Fault::Corrupt(error),
-        })?;
+    MultiGzDecoder::new(packed).read_to_end(&mut bytes).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof => Fault::Truncated,
+        _ => Fault::Corrupt(error),
+    })?;
 
     let keys = bytes.chunks_exact(size_of::<u32>());
     if !keys.remainder().is_empty() {
@@ -62,9 +57,7 @@ fn decode(packed: &[u8]) -> Result<Vec<u32>, Fault> {
     if bytes.is_empty() {
         return Err(Fault::Empty);
     }
-    Ok(keys
-        .map(|key| u32::from_le_bytes([key[0], key[1], key[2], key[3]]))
-        .collect())
+    Ok(keys.map(|key| u32::from_le_bytes([key[0], key[1], key[2], key[3]])).collect())
 }
 
 impl fmt::Display for TraceError {
@@ -110,9 +103,7 @@ mod tests {
     fn refusal(packed: &[u8]) -> String {
         let file = tempfile::NamedTempFile::new().expect("a temporary file");
         fs::write(file.path(), packed).expect("the temporary file takes the bytes");
-        let message = read(file.path())
-            .expect_err("the trace must be refused")
-            .to_string();
+        let message = read(file.path()).expect_err("the trace must be refused").to_string();
         let prefix = format!("trace {}: ", file.path().display());
         assert!(!message.contains('\n'), "{message:?} is more than one line");
         message
@@ -137,13 +128,8 @@ mod tests {
     #[test]
     fn a_missing_file_is_named() {
         let missing = Path::new("no/such/trace.u32.gz");
-        let message = read(missing)
-            .expect_err("there is no such file")
-            .to_string();
-        assert!(
-            message.starts_with("trace no/such/trace.u32.gz: cannot be read: "),
-            "{message}"
-        );
+        let message = read(missing).expect_err("there is no such file").to_string();
+        assert!(message.starts_with("trace no/such/trace.u32.gz: cannot be read: "), "{message}");
     }
 
     #[test]
@@ -176,10 +162,7 @@ mod tests {
 
     #[test]
     fn half_a_key_is_refused() {
-        assert_eq!(
-            refusal(&gzip(&[0; 6])),
-            "holds 6 bytes, which is no multiple of 4"
-        );
+        assert_eq!(refusal(&gzip(&[0; 6])), "holds 6 bytes, which is no multiple of 4");
     }
 
     #[test]

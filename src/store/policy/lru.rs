@@ -111,6 +111,9 @@ impl Policy for Lru {
                 "slot {slot} is in the wrong generation for age {age}"
             );
         }
-        assert!((1..=self.tick_every.unwrap_or(u32::MAX)).contains(&self.remaining), "the tick is overdue");
+        assert!(
+            (1..=self.tick_every.unwrap_or(u32::MAX)).contains(&self.remaining),
+            "the tick is overdue"
+        );
     }
 }

@@ -1,0 +1,93 @@
+//! The read index against its readers: publish, replace, remove, grow.
+
+use super::rig::{Ledger, Rig, audit, get, remove, search, settle, turns};
+
+const CAPACITY: u64 = 100;
+
+/// A key that is written again while it is read has one of its values, never none.
+pub fn replaced_in_place() {
+    search("replaced_in_place", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        rig.cache.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let reader = rig.spawn(|rig| {
+            let first = get(rig, 1).expect("the key has a value all the time");
+            let second = get(rig, 1).expect("the key has a value all the time");
+            assert!(first <= second, "read {first}, then {second}");
+        });
+        let books = ledger.clone();
+        let shard = rig.spawn(move |rig| {
+            rig.cache.insert(1, books.value(11));
+            settle(&mut worker, 1);
+            worker
+        });
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+    });
+}
+
+/// Who finds a key in the index finds its value complete.
+pub fn published_whole() {
+    search("published_whole", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let books = ledger.clone();
+        let shard = rig.spawn(move |rig| {
+            rig.cache.insert(1, books.value(10));
+            settle(&mut worker, 1);
+            worker
+        });
+        let reader = rig.spawn(|rig| {
+            assert!(get(rig, 1).is_none_or(|number| number == 10));
+        });
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+    });
+}
+
+/// A removal takes out its key and no other, for a reader in the middle of the bucket too.
+pub fn withdrawn_alone() {
+    search("withdrawn_alone", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        rig.cache.insert(1, ledger.value(10));
+        rig.cache.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
+        let reader = rig.spawn(|rig| {
+            assert_eq!(get(rig, 2), Some(20));
+            if get(rig, 1).is_none() {
+                assert_eq!(get(rig, 1), None, "the key came back");
+            }
+        });
+        let shard = rig.spawn(move |rig| {
+            assert_eq!(remove(rig, 1), Some(10));
+            settle(&mut worker, 2);
+            worker
+        });
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(rig.cache.len(), 1);
+    });
+}
+
+/// A table that is outgrown hides nobody while it is exchanged, and is freed after its last reader.
+pub fn grown_under_a_reader() {
+    search("grown_under_a_reader", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        for key in 0..5 {
+            rig.cache.insert(key, ledger.value(key.into()));
+            settle(&mut worker, 1);
+        }
+        rig.cache.insert(5, ledger.value(5));
+        let reader = rig.spawn(|rig| {
+            assert_eq!(get(rig, 1), Some(1));
+            assert_eq!(get(rig, 5), Some(5));
+        });
+        let shard = turns(worker, 2);
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(rig.cache.len(), 6);
+    });
+}

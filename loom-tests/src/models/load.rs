@@ -1,0 +1,157 @@
+//! Loads in flight: one loader at a time, no waiter lost, no stale value stored.
+
+use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use crate::sync::tally::{AtomicU32, Ordering};
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+
+const CAPACITY: u64 = 100;
+
+/// A load that has been claimed, and whose loader is not done before it is polled again.
+type Load = Pin<Box<dyn Future<Output = u32>>>;
+
+/// Begins a load of `key` that will bring `number`.
+fn begin(rig: &Rig<Tracked>, key: u8, number: u32, ledger: &Ledger) -> Load {
+    let (cache, books) = (rig.cache.clone(), ledger.clone());
+    let mut load: Load = Box::pin(async move {
+        let mut begun = false;
+        let loader = poll_fn(move |_| {
+            if std::mem::replace(&mut begun, true) { Poll::Ready(books.value(number)) } else { Poll::Pending }
+        });
+        cache.get_or_load_async(&key, loader).await.number()
+    });
+    assert!(poll(&mut load).is_pending(), "nobody else is here yet");
+    load
+}
+
+fn poll(load: &mut Load) -> Poll<u32> {
+    load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Lets a load end with its value, on a thread of its own.
+fn end(rig: &Rig<Tracked>, mut load: Load) -> loom::thread::JoinHandle<()> {
+    rig.spawn(move |_| assert!(poll(&mut load).is_ready()))
+}
+
+/// Two callers that miss at once, while the shard folds: one loads, both have the value.
+pub fn one_loader_at_a_time() {
+    search("one_loader_at_a_time", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let loads = Arc::new(AtomicU32::new(0));
+        let callers = [(); 2].map(|()| {
+            let (books, loads) = (ledger.clone(), Arc::clone(&loads));
+            rig.spawn(move |rig| {
+                let loader = || {
+                    loads.fetch_add(1, Ordering::Relaxed);
+                    books.value(99)
+                };
+                assert_eq!(rig.cache.get_or_load(&1, loader).number(), 99);
+            })
+        });
+        let shard = turns(worker, 1);
+        callers.into_iter().for_each(|caller| caller.join().unwrap());
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(loads.load(Ordering::Relaxed), 1, "the value was loaded once");
+        assert_eq!(get(&rig, 1), Some(99));
+    });
+}
+
+/// A waiter that joins as the load ends hears of it or sees its value.
+pub fn no_waiter_is_lost() {
+    search("no_waiter_is_lost", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let load = begin(&rig, 1, 99, &ledger);
+        let leader = end(&rig, load);
+        let waiter = rig.spawn(|rig| {
+            let value = rig.cache.get_or_load(&1, || unreachable!("the load is not abandoned"));
+            assert_eq!(value.number(), 99);
+        });
+        leader.join().unwrap();
+        waiter.join().unwrap();
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// A leader that is cancelled: its waiter leads in its place.
+pub fn an_abandoned_load_is_taken_over() {
+    search("an_abandoned_load_is_taken_over", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let load = begin(&rig, 1, 99, &ledger);
+        let leader = rig.spawn(move |_| drop(load));
+        let books = ledger.clone();
+        let waiter = rig.spawn(move |rig| {
+            assert_eq!(rig.cache.get_or_load(&1, || books.value(98)).number(), 98);
+        });
+        let shard = turns(worker, 1);
+        leader.join().unwrap();
+        waiter.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(get(&rig, 1), Some(98));
+    });
+}
+
+/// A write that was issued after a load began stays, whenever the load ends.
+pub fn a_write_beats_a_load() {
+    search("a_write_beats_a_load", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let leader = end(&rig, begin(&rig, 1, 99, &ledger));
+        let books = ledger.clone();
+        let writer = rig.spawn(move |rig| {
+            rig.cache.insert(1, books.value(10));
+            assert_eq!(get(rig, 1), Some(10));
+        });
+        let shard = turns(worker, 1);
+        leader.join().unwrap();
+        writer.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(get(&rig, 1), Some(10));
+    });
+}
+
+/// A removal that was issued after a load began leaves nothing, whenever the load ends.
+pub fn a_removal_beats_a_load() {
+    search("a_removal_beats_a_load", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let leader = end(&rig, begin(&rig, 1, 99, &ledger));
+        let remover = rig.spawn(|rig| {
+            assert!(remove(rig, 1).is_none_or(|number| number == 99));
+            assert_eq!(get(rig, 1), None);
+        });
+        let shard = turns(worker, 1);
+        leader.join().unwrap();
+        remover.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(get(&rig, 1), None);
+    });
+}
+
+/// A clear empties the cache for who issued it, and neither a load that began before it nor what was
+/// folded before it comes back. Its reply counts what it removed.
+pub fn a_clear_beats_a_load() {
+    search("a_clear_beats_a_load", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        rig.cache.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
+        let leader = end(&rig, begin(&rig, 1, 99, &ledger));
+        let clearer = rig.spawn(|rig| {
+            let reply = rig.cache.clear();
+            assert_eq!((get(rig, 1), get(rig, 2)), (None, None));
+            reply
+        });
+        let shard = turns(worker, 1);
+        leader.join().unwrap();
+        let reply = clearer.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!((get(&rig, 1), get(&rig, 2)), (None, None));
+        assert!(matches!(reply.wait(), Ok(1 | 2)), "the resident and perhaps the loaded value");
+        assert_eq!(rig.cache.len(), 0);
+    });
+}

@@ -1,0 +1,226 @@
+//! The rig: how a model is searched, a cache of one shard that is stepped by hand, tracked values.
+#![expect(unsafe_code, reason = "loom's cells are how a model shows a race, and give raw pointers")]
+
+use crate::CacheHandle;
+use crate::clock::Clock;
+use crate::front::Front;
+use crate::scope::{GLOBAL, Generation};
+use crate::shard::Shard;
+use crate::shard::budget::Capacity;
+use crate::shard::entry::{Expiry, ScopeStamp, Validity};
+use crate::shard::fold::Settings;
+use crate::shard::hash::KeyHash;
+use crate::shard::worker::{Next, Worker};
+use crate::stats::CallerCounts;
+use crate::sync::tally::{AtomicU32, AtomicU64, Ordering};
+use loom::cell::UnsafeCell;
+use loom::thread::JoinHandle;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Switches of threads after which an execution counts as one that never ends.
+const MAX_BRANCHES: usize = 4_000;
+
+/// Searches all interleavings of `model` up to the preemption bound (`LOOM_MAX_PREEMPTIONS`, default 2)
+/// and prints how many there were. There is no other bound: the search is complete or fails.
+pub(super) fn search(name: &str, threads: usize, model: impl Fn() + Send + Sync + 'static) {
+    let mut builder = loom::model::Builder::new();
+    let bound = *builder.preemption_bound.get_or_insert(2);
+    builder.max_threads = threads;
+    builder.max_branches = MAX_BRANCHES;
+    builder.max_duration = None;
+    builder.max_permutations = None;
+    let interleavings = Arc::new(AtomicU64::new(0));
+    let counter = Arc::clone(&interleavings);
+    let start = Instant::now();
+    builder.check(move || {
+        crate::sync::reset_oracles();
+        counter.fetch_add(1, Ordering::Relaxed);
+        model();
+    });
+    let (count, time) = (interleavings.load(Ordering::Relaxed), start.elapsed().as_secs_f64());
+    eprintln!("searched {name} threads {threads} bound {bound} interleavings {count} seconds {time:.2}");
+}
+
+/// A cache of one shard whose thread is whoever holds the worker.
+pub(super) struct Rig<V> {
+    pub(super) cache: CacheHandle<u8, V>,
+    shards: Arc<[Shard<u8, V>]>,
+    generation: Generation,
+    clock: Clock,
+}
+
+impl<V> Clone for Rig<V> {
+    fn clone(&self) -> Self {
+        Self {
+            cache: self.cache.clone(),
+            shards: Arc::clone(&self.shards),
+            generation: self.generation.clone(),
+            clock: self.clock.clone(),
+        }
+    }
+}
+
+/// Seeds, so that every execution routes alike.
+fn hasher() -> ahash::RandomState {
+    ahash::RandomState::with_seeds(1, 2, 3, 4)
+}
+
+impl<V: Send + Sync + 'static> Rig<V> {
+    /// A cache that holds at most `capacity` entries, and its shard.
+    pub(super) fn new(capacity: u64) -> (Self, Worker<u8, V>) {
+        let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
+        let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096)]);
+        let generation = Generation::default();
+        let front = Front {
+            shards: Arc::clone(&shards),
+            generation: generation.clone(),
+            hasher: hasher(),
+            clock: clock.clone(),
+            time_to_live: None,
+            time_to_idle: None,
+            max_capacity: capacity,
+            event_capacity: 1,
+            counts: CallerCounts::new(),
+            threads: Vec::new(),
+        };
+        let settings = Settings {
+            tick_every: Some(1),
+            capacity: Arc::new(Capacity::new(capacity, 1)),
+            weigher: None,
+            listener: None,
+            clock: clock.clone(),
+        };
+        let worker = Worker::new(Arc::clone(&shards), 0, generation.clone(), settings);
+        (Self { cache: CacheHandle::from_front(front), shards, generation, clock }, worker)
+    }
+
+    pub(super) fn shard(&self) -> &Shard<u8, V> {
+        &self.shards[0]
+    }
+
+    pub(super) fn hash(&self, key: u8) -> KeyHash {
+        KeyHash(hasher().hash_one(key))
+    }
+
+    pub(super) fn validity(&self) -> Validity<'_> {
+        Validity { clock: &self.clock, generation: self.generation.current() }
+    }
+
+    /// What a load that begins now belongs to.
+    pub(super) fn stamp(&self) -> ScopeStamp {
+        ScopeStamp { scope: GLOBAL, generation: self.generation.current() }
+    }
+
+    /// How a loaded value is stored.
+    pub(super) fn forever(&self) -> Expiry {
+        Expiry::NEVER
+    }
+
+    /// Runs `contender` on a thread of its own with a handle of its own.
+    pub(super) fn spawn<R: 'static>(&self, contender: impl FnOnce(&Self) -> R + 'static) -> JoinHandle<R> {
+        let rig = self.clone();
+        loom::thread::spawn(move || contender(&rig))
+    }
+}
+
+/// Steps the shard on a thread of its own; joining gives it back.
+pub(super) fn turns<V: Send + Sync + 'static>(
+    mut worker: Worker<u8, V>,
+    count: usize,
+) -> JoinHandle<Worker<u8, V>> {
+    loom::thread::spawn(move || {
+        settle(&mut worker, count);
+        worker
+    })
+}
+
+/// Steps the shard `count` times.
+pub(super) fn settle<V>(worker: &mut Worker<u8, V>, count: usize) {
+    for _ in 0..count {
+        assert!(!matches!(worker.turn(), Next::End), "nobody has stopped the shard");
+    }
+}
+
+/// What became of the values of one execution.
+#[derive(Clone, Default)]
+pub(super) struct Ledger(Arc<Books>);
+
+#[derive(Default)]
+struct Books {
+    made: AtomicU32,
+    dropped: AtomicU32,
+}
+
+impl Ledger {
+    pub(super) fn value(&self, number: u32) -> Tracked {
+        self.0.made.fetch_add(1, Ordering::Relaxed);
+        Tracked { cell: UnsafeCell::new(number), ledger: self.clone() }
+    }
+
+    /// Values that were made and not dropped.
+    pub(super) fn alive(&self) -> u32 {
+        let dropped = self.0.dropped.load(Ordering::Relaxed);
+        self.0.made.load(Ordering::Relaxed).checked_sub(dropped).expect("nothing is dropped twice")
+    }
+}
+
+/// A value whose every access loom sees: reading it without an edge from its making, or while it is
+/// dropped, fails the model.
+pub(super) struct Tracked {
+    cell: UnsafeCell<u32>,
+    ledger: Ledger,
+}
+
+/// What a dropped value shows.
+const DEAD: u32 = u32::MAX;
+
+impl Tracked {
+    pub(super) fn number(&self) -> u32 {
+        // SAFETY: loom checks that nobody writes meanwhile.
+        let number = self.cell.with(|number| unsafe { *number });
+        assert_ne!(number, DEAD, "a value is read after it was dropped");
+        number
+    }
+}
+
+// SAFETY: the cell is written only by `Drop`, and loom checks that this is exclusive.
+unsafe impl Sync for Tracked {}
+
+impl Clone for Tracked {
+    fn clone(&self) -> Self {
+        self.ledger.value(self.number())
+    }
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        // SAFETY: loom checks that nobody reads or writes meanwhile.
+        let last = self.cell.with_mut(|number| unsafe { std::mem::replace(&mut *number, DEAD) });
+        assert_ne!(last, DEAD, "a value is dropped twice");
+        self.ledger.0.dropped.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The number of a key's value, read in place.
+pub(super) fn get(rig: &Rig<Tracked>, key: u8) -> Option<u32> {
+    rig.cache.read(&key, Tracked::number)
+}
+
+/// Removes a key and reads the number of what it had.
+pub(super) fn remove(rig: &Rig<Tracked>, key: u8) -> Option<u32> {
+    rig.cache.remove(&key).map(|value| value.number())
+}
+
+/// Steps the shard until everything is folded and freed that can be, and checks the books: what was
+/// made and is not in the cache has been dropped, and what came in has left or is there.
+pub(super) fn audit(rig: &Rig<Tracked>, worker: &mut Worker<u8, Tracked>, ledger: &Ledger) {
+    settle(worker, 3);
+    let stats = rig.cache.stats();
+    // The shard catches what unwinds from a destructor, so what loom says there arrives as a count.
+    assert_eq!(stats.panics(), 0, "no value was dropped while somebody read it, or twice");
+    assert_eq!(u64::from(ledger.alive()), stats.len(), "every value is in the cache or was dropped once");
+    let left = stats.evictions() + stats.expirations() + stats.invalidations();
+    assert_eq!(stats.insertions() - left, stats.len(), "what came in and has not left is there");
+    assert_eq!(rig.shard().signal().backlog(), 0, "every submit was folded and counted once");
+}
