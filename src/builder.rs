@@ -189,7 +189,7 @@ where
             return Err(Error::setting("max_capacity", 0, "at least 1"));
         }
         if let Some(shards) = self.shards.filter(|n| !(1..=MAX_SHARDS).contains(n)) {
-            return Err(Error::setting("shards", shards, "1 to 1024"));
+            return Err(Error::setting("shards", shards, "at least 1 and at most 1024"));
         }
         if self.backlog == Some(0) {
             return Err(Error::setting("backlog", 0, "at least 1"));

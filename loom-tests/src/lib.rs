@@ -32,7 +32,10 @@ pub mod models;
 use library::{builder, clock, error, front, handle, load, removal, reply};
 use library::{scope, shard, shard_thread, stats, store, sync, view};
 
-#[expect(unused_imports, reason = "the names that the library has at its root; its docs link to all")]
+#[expect(
+    unused_imports,
+    reason = "the names that the library has at its root; its docs link to all"
+)]
 use {
     builder::CacheBuilder,
     clock::Clock,

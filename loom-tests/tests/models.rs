@@ -5,58 +5,64 @@
 use loom_tests::models::{graves, index, lanes, load, mailbox, pending, removal, reply, signal};
 
 macro_rules! models {
-    ($($module:ident: $(fn $model:ident();)+)+) => {
+    ($($module:ident { $(fn $model:ident();)+ })+) => {
         $($(#[test] fn $model() { $module::$model(); })+)+
     };
 }
 
 models! {
-    pending:
-    fn read_your_writes();
-    fn no_read_goes_back_in_time();
-    fn published_before_unlinked();
-    fn unlinked_oldest_first();
-    fn stale_claim_loses();
-    fn stale_claim_loses_beside_a_load();
-    fn no_mark_is_lost();
-    fn removed_is_removed();
-
-    load:
-    fn one_loader_at_a_time();
-    fn no_waiter_is_lost();
-    fn an_abandoned_load_is_taken_over();
-    fn a_write_beats_a_load();
-    fn a_removal_beats_a_load();
-    fn a_clear_beats_a_load();
-
-    index:
-    fn replaced_in_place();
-    fn published_whole();
-    fn withdrawn_alone();
-    fn grown_under_a_reader();
-
-    graves:
-    fn nothing_is_freed_under_a_reader();
-    fn acknowledged_in_any_order();
-
-    removal:
-    fn one_remover_wins();
-    fn removal_against_replacement();
-    fn removal_against_eviction();
-
-    signal:
-    fn a_submit_wakes_a_deep_sleeper();
-    fn a_write_reaches_a_sleeping_shard();
-    fn a_command_wakes_a_light_sleeper();
-
-    mailbox:
-    fn nobody_waits_on_a_closed_mailbox();
-
-    reply:
-    fn every_reply_is_answered();
-    fn a_dropped_responder_says_closed();
-    fn a_cancelled_reply_leaves_nothing();
-
-    lanes:
-    fn lanes_are_handed_over();
+    pending {
+        fn read_your_writes();
+        fn no_read_goes_back_in_time();
+        fn a_chain_is_seen_whole();
+        fn published_before_unlinked();
+        fn unlinked_oldest_first();
+        fn stale_claim_loses();
+        fn stale_claim_loses_beside_a_load();
+        fn no_mark_is_lost();
+        fn removed_is_removed();
+    }
+    load {
+        fn one_loader_at_a_time();
+        fn no_waiter_is_lost();
+        fn a_load_is_seen_whole();
+        fn an_abandoned_load_is_taken_over();
+        fn one_waiter_takes_over();
+        fn a_waiter_may_go();
+        fn a_write_beats_a_load();
+        fn a_removal_beats_a_load();
+        fn a_clear_beats_a_load();
+    }
+    index {
+        fn replaced_in_place();
+        fn published_whole();
+        fn withdrawn_alone();
+        fn grown_under_a_reader();
+    }
+    graves {
+        fn nothing_is_freed_under_a_reader();
+        fn acknowledged_in_any_order();
+    }
+    removal {
+        fn one_remover_wins();
+        fn removal_against_replacement();
+        fn removal_against_eviction();
+    }
+    signal {
+        fn a_submit_wakes_a_deep_sleeper();
+        fn a_write_reaches_a_sleeping_shard();
+        fn a_command_wakes_a_light_sleeper();
+        fn a_deep_chain_waits_for_the_shard();
+    }
+    mailbox {
+        fn nobody_waits_on_a_closed_mailbox();
+    }
+    reply {
+        fn every_reply_is_answered();
+        fn a_dropped_responder_says_closed();
+        fn a_cancelled_reply_leaves_nothing();
+    }
+    lanes {
+        fn lanes_are_handed_over();
+    }
 }

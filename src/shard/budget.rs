@@ -48,10 +48,6 @@ impl Budget {
     /// Whether a shard of this weight and length evicts its own entries while the cache is over: it
     /// has more than its share, and not all of that is one entry that may well be heavier.
     pub(super) fn must_pay(&self, weight: u64, entries: u64) -> bool {
-        entries > 1 && self.is_over_share(weight)
-    }
-
-    pub(super) fn is_over_share(&self, weight: u64) -> bool {
-        weight > self.common.limit / self.common.shards
+        entries > 1 && weight > self.common.limit / self.common.shards
     }
 }

@@ -15,6 +15,7 @@ use super::index::IndexWriter;
 use super::pending::Hanging;
 use crate::clock::Clock;
 use crate::removal::RemovalCause;
+use crate::stats::Counts;
 use crate::store::{Slot, Store};
 use crate::sync::tally;
 use std::sync::Arc;
@@ -227,8 +228,8 @@ impl<K: Eq, V> Fold<K, V> {
             return group.verdict.map_or_else(
                 |fate| fate,
                 |weight| {
-                    newest.set_tick(self.store.tick());
                     let slot = self.store.insert(newest, weight);
+                    newest.set_tick(self.store.birth());
                     if let Some(outgrown) = self.writer.publish(&shard.index, newest) {
                         self.departures.retire(Remains::Table(outgrown));
                     }
@@ -240,8 +241,8 @@ impl<K: Eq, V> Fold<K, V> {
         let place = old.slot();
         let fate = match (group.verdict, place) {
             (Ok(weight), Some(slot)) => {
-                newest.set_tick(self.store.tick());
                 self.store.replace(slot, newest, weight);
+                newest.set_tick(self.store.birth());
                 self.writer.replace(&shard.index, old, newest);
                 Fate::Resides(slot)
             }
@@ -402,8 +403,9 @@ impl<K, V> Fold<K, V> {
         self.store.iter().filter_map(move |(_, entry)| entry.pair(&self.store, &validity))
     }
 
-    pub(super) fn is_over_share(&self, weight: u64) -> bool {
-        self.budget.is_over_share(weight)
+    /// Whether a shard with these counts evicts its own entries while the cache is over.
+    pub(super) fn must_pay(&self, counts: &Counts) -> bool {
+        self.budget.must_pay(counts.weight, counts.len)
     }
 
     /// Shows readers the tick that they leave in what they read.
@@ -422,6 +424,7 @@ impl<K, V> Fold<K, V> {
 
     /// Frees every entry. The caller has seen to it that no reader is left.
     pub(super) fn raze(&mut self, shard: &Shard<K, V>) {
+        self.departures.announce();
         let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();
         for slot in residents {
             let entry = self.store.remove(slot);

@@ -23,6 +23,8 @@ use std::time::Duration;
 const LIGHT: Duration = Duration::from_millis(1);
 /// Idle light naps before a deep sleep.
 const LIGHT_NAPS: u32 = 8;
+/// How often the other shards are asked for what is above their shares before they are asked for more.
+const POLITE: u32 = 3;
 
 /// A shard's thread, before and while it runs.
 pub(crate) struct Worker<K, V> {
@@ -36,8 +38,14 @@ pub(crate) struct Worker<K, V> {
     sweep_from: Slot,
     /// Naps since the last turn that had something to do.
     naps: u32,
-    /// The shards together are over the capacity, and this one has paid.
+    /// The shards together are over the capacity, and this one has paid its part.
     over: bool,
+    /// Another shard has asked this one to pay even from below its share.
+    generous: bool,
+    /// It has folded something since the bound last held: if that does not hold, it is its business.
+    wrote: bool,
+    /// How often it has asked the others in a row to pay.
+    asked: u32,
     /// The clock is moved by hand: a timer says nothing about when to wake.
     clock_by_hand: bool,
 }
@@ -72,6 +80,9 @@ impl<K: Eq, V> Worker<K, V> {
             sweep_from: 0,
             naps: 0,
             over: false,
+            generous: false,
+            wrote: false,
+            asked: 0,
             clock_by_hand,
         }
     }
@@ -121,7 +132,7 @@ impl<K: Eq, V> Worker<K, V> {
             self.fold.evict(shard, generation, false);
         }
         shard.signal.folded(came + folded);
-        self.over = self.fold.evict(shard, generation, false);
+        self.over = self.fold.evict(shard, generation, std::mem::take(&mut self.generous));
         let timer = self.fold.expire(shard, generation);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
@@ -129,7 +140,10 @@ impl<K: Eq, V> Worker<K, V> {
         self.fold.departures.bury();
         self.fold.departures.seal(&reclaim::pin());
         self.fold.publish_counts(shard);
-        if self.over {
+        self.wrote |= folded > 0;
+        if !self.over {
+            (self.wrote, self.asked) = (false, 0);
+        } else if self.wrote {
             self.ask_relief();
         }
         if came + folded > 0 {
@@ -145,6 +159,8 @@ impl<K: Eq, V> Worker<K, V> {
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
+                // At once: a flush that waits for the bound must not hold back what brings it about.
+                Command::Relieve { all_shares } => self.generous |= all_shares,
                 command => self.commands.push_back(command),
             }
         }
@@ -173,11 +189,8 @@ impl<K: Eq, V> Worker<K, V> {
                     let fold = &self.fold;
                     fold.departures.panics.catch(|| visitor(&mut fold.residents(generation)));
                 }
-                Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
-                Command::Relieve { all_shares } => {
-                    let shard = &self.shards[self.number];
-                    self.over = self.fold.evict(shard, generation, all_shares);
-                    self.fold.publish_counts(shard);
+                Command::Subscribe(_) | Command::Relieve { .. } => {
+                    unreachable!("these are carried out when they come")
                 }
                 Command::Stop => ended = true,
             }
@@ -207,14 +220,14 @@ impl<K: Eq, V> Worker<K, V> {
         }
     }
 
-    /// Has the other shards evict: those that are over their share, or all if none is, which happens
-    /// when one entry is heavier than a share.
-    fn ask_relief(&self) {
+    /// Has the other shards evict: those that can pay from above their share; if there is none, or they
+    /// have been asked in vain, all. An entry that is heavier than a share makes that necessary.
+    fn ask_relief(&mut self) {
+        self.asked = self.asked.saturating_add(1);
+        let can_pay = |shard: &Shard<K, V>| self.fold.must_pay(&shard.published_counts());
         let others = || self.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
-        let over_share =
-            |shard: &Shard<K, V>| self.fold.is_over_share(shard.published_counts().weight);
-        let all_shares = !others().any(|(_, shard)| over_share(shard));
-        for (_, shard) in others().filter(|(_, shard)| all_shares || over_share(shard)) {
+        let all_shares = self.asked > POLITE || !others().any(|(_, shard)| can_pay(shard));
+        for (_, shard) in others().filter(|(_, shard)| all_shares || can_pay(shard)) {
             shard.send(Command::Relieve { all_shares });
         }
     }

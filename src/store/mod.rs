@@ -108,6 +108,11 @@ impl<R: Resident> Store<R> {
         self.policy.tick()
     }
 
+    /// The stamp that an entry has when it was just written.
+    pub(crate) fn birth(&self) -> u32 {
+        self.policy.birth()
+    }
+
     /// The resident of a slot, if it is occupied.
     pub(crate) fn at(&self, slot: Slot) -> Option<R> {
         self.nodes.get(slot as usize).map(|node| node.resident)

@@ -200,13 +200,20 @@ impl<'a> Pair<'a> {
     }
 
     fn admit(&mut self, slot: Slot, probe: Probe<'a>, weight: u32, stamp: u64) {
-        let (linked, place) = (self.tick, (self.tick, self.turn));
-        self.records.push(Record { slot, probe, weight, stamp, linked, place });
+        if self.insertions > 0 && self.insertions % self.tick_every == 0 {
+            self.tick += 2;
+        }
+        let linked = self.tick - 1;
+        self.records.push(Record {
+            slot,
+            probe,
+            weight,
+            stamp,
+            linked,
+            place: (linked, self.turn),
+        });
         self.turn += 1;
         self.insertions += 1;
-        if self.insertions % self.tick_every == 0 {
-            self.tick += 1;
-        }
     }
 
     fn remove(&mut self, at: usize) {
@@ -321,7 +328,7 @@ proptest! {
         let [immortal, mortal] = [Cells::default(), Cells::default()];
         let mut store = Store::new(Some(1));
         prop_assert_eq!(store.next_expired(start, &mut 1), None);
-        store.insert(Probe::new(&immortal, store.tick(), u64::MAX), 1);
+        store.insert(Probe::new(&immortal, store.birth(), u64::MAX), 1);
         prop_assert_eq!(store.next_timer(), None);
         let deadline = start + ttl;
         let slot = store.insert(Probe::new(&mortal, store.tick(), deadline), 1);
@@ -344,7 +351,7 @@ fn an_entry_read_in_this_tick_outlives_all_that_were_not() {
     let cells: Vec<Cells> = (0..100).map(|_| Cells::default()).collect();
     let mut store = Store::new(Some(10));
     let slots: Vec<Slot> =
-        cells.iter().map(|c| store.insert(Probe::new(c, store.tick(), u64::MAX), 1)).collect();
+        cells.iter().map(|c| store.insert(Probe::new(c, store.birth(), u64::MAX), 1)).collect();
     for read in cells.iter().step_by(3) {
         read.stamp.set(store.tick());
     }
@@ -362,7 +369,7 @@ fn a_read_counts_also_when_the_age_of_the_link_has_wrapped() {
     let cells: Vec<Cells> = (0..3).map(|_| Cells::default()).collect();
     let mut store = Store::new(Some(1));
     let [old, unread, busy] =
-        [0, 1, 2].map(|at| store.insert(Probe::new(&cells[at], store.tick(), u64::MAX), 1));
+        [0, 1, 2].map(|at| store.insert(Probe::new(&cells[at], store.birth(), u64::MAX), 1));
     for _ in 0..2 * GENERATIONS {
         store.replace(busy, Probe(&cells[2]), 1);
     }
@@ -411,6 +418,6 @@ fn a_node_is_32_bytes_and_leaves_the_slab_a_niche() {
 
 #[test]
 fn a_tick_is_a_fraction_of_the_capacity_and_never_nothing() {
-    assert_eq!([0, 1, 63, 64, 3_200].map(tick_every), [1, 1, 1, 2, 100]);
+    assert_eq!([0, 1, 32, 33, 3_200].map(tick_every), [1, 1, 1, 2, 100]);
     assert_eq!(tick_every(u64::MAX), u32::MAX);
 }

@@ -5,9 +5,10 @@
 //! permits. Book-keeping is plain memory: loom runs one thread at a time and switches only at its own
 //! operations. The fences give the edges that the real pin, unpin and defer give. Layer: base.
 
-use loom::sync::atomic::{Ordering, fence};
+use loom::sync::atomic::{AtomicU64, Ordering, fence};
 use std::cell::RefCell;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 type Call = Box<dyn FnOnce() + Send>;
 
@@ -16,6 +17,15 @@ struct Epochs {
     next: u64,
     live: BTreeSet<u64>,
     deferred: Vec<(BTreeSet<u64>, Call)>,
+    /// Makes each pin, unpin and defer a point where loom tries other threads first: a fence alone is
+    /// none, and what follows it would never be seen from before it.
+    turn: Option<Arc<AtomicU64>>,
+}
+
+fn step() {
+    let turn = EPOCHS.with_borrow(|epochs| epochs.turn.clone());
+    // Relaxed: it orders nothing, the fences do.
+    turn.expect("reset at the start of the execution").fetch_add(1, Ordering::Relaxed);
 }
 
 // Loom's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
@@ -27,6 +37,7 @@ pub(super) fn reset() {
     let old = EPOCHS.with(RefCell::take);
     // Closures of an execution that has ended refer to its loom objects: they must not run, nor drop.
     old.deferred.into_iter().for_each(std::mem::forget);
+    EPOCHS.with_borrow_mut(|epochs| epochs.turn = Some(Arc::new(AtomicU64::new(0))));
 }
 
 /// A guard of the oracle.
@@ -37,6 +48,7 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     pub(super) fn new() -> Self {
+        step();
         let id = EPOCHS.with_borrow_mut(|e| {
             e.next += 1;
             let id = e.next;
@@ -50,6 +62,7 @@ impl Pinned {
     }
 
     pub(super) fn defer(&self, f: impl FnOnce() + Send + 'static) {
+        step();
         // SeqCst: see `new` [edge: epoch].
         fence(Ordering::SeqCst);
         EPOCHS.with_borrow_mut(|e| {
@@ -63,6 +76,7 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
+        step();
         // SeqCst: what this guard read happens before a deferred call that waited for it [edge: epoch].
         fence(Ordering::SeqCst);
         let due: Vec<Call> = EPOCHS.with_borrow_mut(|e| {

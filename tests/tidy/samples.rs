@@ -18,6 +18,8 @@ fn the_doc_rule_can_fail() {
     assert_eq!(judge(opens_with_doc, "a.rs", "use std::fmt;\n"), 1);
     assert_eq!(judge(opens_with_doc, "a.rs", "//!\nuse std::fmt;\n"), 1);
     assert_eq!(judge(opens_with_doc, "a.rs", "//! The clock.\n"), 0);
+    assert_eq!(judge(opens_with_doc, "a.rs", "#![doc = \"\"]\n"), 1);
+    assert_eq!(judge(opens_with_doc, "lib.rs", "#![doc = include_str!(\"../README.md\")]\n"), 0);
 }
 
 #[test]
@@ -86,6 +88,12 @@ fn the_ordering_rule_can_fail() {
     assert_eq!(rule(&format!("{}{exchange}", both.replace("Relaxed:", "Relaxed on failure:"))), 0);
     assert_eq!(rule(&format!("// Release: publishes [edge: handoff]\n{exchange}")), 1);
     assert_eq!(rule(&format!("// Release: publishes. Relaxed: no [edge: handoff]\n{exchange}")), 1);
+    let split =
+        "// Release: publishes [edge: handoff]. Relaxed on\n// failure: a loser looks again.\n";
+    assert_eq!(rule(&format!("{split}{exchange}")), 0);
+    let closure = "// Relaxed: a counter.\ndefer(move || {\n    a.load(Relaxed);\n";
+    assert_eq!(rule(&format!("{closure}}});\n")), 0);
+    assert_eq!(rule(&format!("{closure}    b.load(Relaxed);\n}});\n")), 1);
     assert_eq!(rule("// Relaxed: a counter.\na.load(Relaxed);\nb.load(Relaxed);\n"), 1);
     assert_eq!(rule("use crate::sync::Ordering::{\n    Acquire,\n    Relaxed,\n};\n"), 0);
 }
@@ -117,6 +125,7 @@ fn the_layer_rule_can_fail() {
         0
     );
     assert_eq!(rule("shard/fold.rs", "use crate::CacheHandle;\n"), 1);
+    assert_eq!(rule("handle.rs", "use crate::{CacheBuilder, Stats};\n"), 0);
     assert_eq!(rule("novel.rs", "use crate::sync::Arc;\n"), 1);
     assert_eq!(rule("shard/tests.rs", "use crate::handle::CacheHandle;\n"), 0);
 }

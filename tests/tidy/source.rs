@@ -171,8 +171,8 @@ impl Source {
             found |= comment_only;
             said.push(line.comment.clone());
         }
-        said.reverse();
-        said.join(" ")
+        let words = said.iter().rev().flat_map(|comment| comment.split_whitespace());
+        words.collect::<Vec<_>>().join(" ")
     }
 
     /// The paths of every `use` in the file, brace lists flattened, with the line each starts on.
@@ -197,9 +197,10 @@ impl Source {
     }
 }
 
-/// Whether a line of code leaves its statement open.
+/// Whether a line of code leaves its statement open; a closure's first statement belongs to it too.
 fn continues(code: &str, in_arguments: bool) -> bool {
-    let closed = code.ends_with(';') || code.ends_with('{') || code.ends_with('}');
+    let block = code.ends_with('{') && !code.ends_with("| {");
+    let closed = code.ends_with(';') || block || code.ends_with('}');
     !closed && (in_arguments || !code.ends_with(','))
 }
 

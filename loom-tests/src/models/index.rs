@@ -1,46 +1,45 @@
 //! The read index against its readers: publish, replace, remove, grow.
 
-use super::rig::{Ledger, Rig, audit, get, remove, search, settle, turns};
+use super::rig::{Key, Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
 
 const CAPACITY: u64 = 100;
 
-/// A key that is written again while it is read has one of its values, never none.
+/// A key that is written again while it is read has one of its values, whole, and never none.
 pub fn replaced_in_place() {
-    search("replaced_in_place", 3, || {
+    search("replaced_in_place", 4, || {
         let (rig, mut worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
-        rig.cache.insert(1, ledger.value(10));
+        rig.cache.insert(Key::new(1), ledger.value(10));
         settle(&mut worker, 1);
         let reader = rig.spawn(|rig| {
-            let first = get(rig, 1).expect("the key has a value all the time");
-            let second = get(rig, 1).expect("the key has a value all the time");
+            let read = || {
+                rig.cache.read(&Key::new(1), Tracked::number).expect("it has a value all the time")
+            };
+            let (first, second) = (read(), read());
             assert!(first <= second, "read {first}, then {second}");
         });
         let books = ledger.clone();
-        let shard = rig.spawn(move |rig| {
-            rig.cache.insert(1, books.value(11));
-            settle(&mut worker, 1);
-            worker
-        });
+        let writer = rig.spawn(move |rig| rig.cache.insert(Key::new(1), books.value(11)));
+        let shard = turns(worker, 1);
+        writer.join().unwrap();
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
     });
 }
 
-/// Who finds a key in the index finds its value complete.
+/// Who finds a key in the index finds key and value complete.
 pub fn published_whole() {
-    search("published_whole", 3, || {
-        let (rig, mut worker) = Rig::new(CAPACITY);
+    search("published_whole", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
         let books = ledger.clone();
-        let shard = rig.spawn(move |rig| {
-            rig.cache.insert(1, books.value(10));
-            settle(&mut worker, 1);
-            worker
-        });
+        let writer = rig.spawn(move |rig| rig.cache.insert(Key::new(1), books.value(10)));
+        let shard = turns(worker, 1);
         let reader = rig.spawn(|rig| {
-            assert!(get(rig, 1).is_none_or(|number| number == 10));
+            let number = rig.cache.read(&Key::new(1), Tracked::number);
+            assert!(number.is_none_or(|number| number == 10));
         });
+        writer.join().unwrap();
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
     });

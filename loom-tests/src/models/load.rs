@@ -18,7 +18,11 @@ fn begin(rig: &Rig<Tracked>, key: u8, number: u32, ledger: &Ledger) -> Load {
     let mut load: Load = Box::pin(async move {
         let mut begun = false;
         let loader = poll_fn(move |_| {
-            if std::mem::replace(&mut begun, true) { Poll::Ready(books.value(number)) } else { Poll::Pending }
+            if std::mem::replace(&mut begun, true) {
+                Poll::Ready(books.value(number))
+            } else {
+                Poll::Pending
+            }
         });
         cache.get_or_load_async(&key, loader).await.number()
     });
@@ -76,6 +80,19 @@ pub fn no_waiter_is_lost() {
     });
 }
 
+/// A reader that sees a load done sees its value.
+pub fn a_load_is_seen_whole() {
+    search("a_load_is_seen_whole", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let leader = end(&rig, begin(&rig, 1, 99, &ledger));
+        let reader = rig.spawn(|rig| assert!(get(rig, 1).is_none_or(|number| number == 99)));
+        leader.join().unwrap();
+        reader.join().unwrap();
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
 /// A leader that is cancelled: its waiter leads in its place.
 pub fn an_abandoned_load_is_taken_over() {
     search("an_abandoned_load_is_taken_over", 4, || {
@@ -92,6 +109,53 @@ pub fn an_abandoned_load_is_taken_over() {
         waiter.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(get(&rig, 1), Some(98));
+    });
+}
+
+/// A leader that is cancelled while two wait: one of them leads, the other hears of it.
+pub fn one_waiter_takes_over() {
+    search("one_waiter_takes_over", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let loads = Arc::new(AtomicU32::new(0));
+        let load = begin(&rig, 1, 99, &ledger);
+        let leader = rig.spawn(move |_| drop(load));
+        let waiters = [(); 2].map(|()| {
+            let (books, loads) = (ledger.clone(), Arc::clone(&loads));
+            rig.spawn(move |rig| {
+                let loader = || {
+                    loads.fetch_add(1, Ordering::Relaxed);
+                    books.value(98)
+                };
+                assert_eq!(rig.cache.get_or_load(&1, loader).number(), 98);
+            })
+        });
+        leader.join().unwrap();
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!(loads.load(Ordering::Relaxed), 1, "one of the two loaded");
+    });
+}
+
+/// A waiter that is cancelled as the load ends: its channel is freed, the value is stored.
+pub fn a_waiter_may_go() {
+    search("a_waiter_may_go", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let leader = end(&rig, begin(&rig, 1, 99, &ledger));
+        let waiter = rig.spawn(|rig| {
+            let cache = rig.cache.clone();
+            let mut wait: Load = Box::pin(async move {
+                cache.get_or_load_async(&1, async { unreachable!("not abandoned") }).await.number()
+            });
+            if let Poll::Ready(number) = poll(&mut wait) {
+                assert_eq!(number, 99);
+            }
+        });
+        leader.join().unwrap();
+        waiter.join().unwrap();
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!(get(&rig, 1), Some(99));
     });
 }
 

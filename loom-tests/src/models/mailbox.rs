@@ -30,7 +30,9 @@ pub fn nobody_waits_on_a_closed_mailbox() {
         let answered = owner.join().unwrap();
         let heard = askers.map(|asker| asker.join().unwrap());
         assert_eq!(heard.iter().filter(|answer| matches!(answer, Ok(7))).count(), answered);
-        let closed = |answer: &&Result<u32, crate::Error>| answer.as_ref().is_err_and(crate::Error::is_closed);
+        let closed = |answer: &&Result<u32, crate::Error>| {
+            answer.as_ref().is_err_and(crate::Error::is_closed)
+        };
         assert_eq!(heard.iter().filter(closed).count(), 2 - answered);
         assert!(mailbox.receive().is_none(), "nothing is left behind");
     });

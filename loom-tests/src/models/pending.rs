@@ -11,7 +11,7 @@ const CAPACITY: u64 = 100;
 
 /// A load of `key` that is in flight, claimed before the contenders start.
 pub(super) fn claim(rig: &Rig<Tracked>, key: u8) -> (KeyHash, LoadPermit<u8, Tracked>) {
-    let (hash, pinned) = (rig.hash(key), reclaim::pin());
+    let (hash, pinned) = (rig.hash(&key), reclaim::pin());
     let (seen, _) = rig.shard().survey(hash, |k| *k == key, &rig.validity(), &pinned);
     let draft = Flight::draft(hash.local(), rig.stamp(), key);
     (hash, rig.shard().claim(hash, seen, draft, &pinned).ok().expect("nobody else is here yet"))
@@ -54,6 +54,21 @@ pub fn no_read_goes_back_in_time() {
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(get(&rig, 1), Some(11));
+    });
+}
+
+/// A reader that finds the newest operation of a chain finds the older ones behind it.
+pub fn a_chain_is_seen_whole() {
+    search("a_chain_is_seen_whole", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        rig.cache.insert(1, ledger.value(10));
+        let books = ledger.clone();
+        let writer = rig.spawn(move |rig| rig.cache.insert(2, books.value(20)));
+        let reader = rig.spawn(|rig| assert_eq!(get(rig, 1), Some(10)));
+        writer.join().unwrap();
+        reader.join().unwrap();
+        audit(&rig, &mut worker, &ledger);
     });
 }
 
@@ -143,7 +158,7 @@ pub fn no_mark_is_lost() {
     search("no_mark_is_lost", 4, || {
         let (rig, worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
-        let writers = [1, 2].map(|key| {
+        let writers = [1_u8, 2].map(|key| {
             let books = ledger.clone();
             rig.spawn(move |rig| rig.cache.insert(key, books.value(key.into())))
         });

@@ -25,7 +25,8 @@ pub fn removal_against_replacement() {
         let ledger = Ledger::default();
         rig.cache.insert(1, ledger.value(10));
         settle(&mut worker, 1);
-        let remover = rig.spawn(|rig| remove(rig, 1).expect("the key has a value until it is removed"));
+        let remover =
+            rig.spawn(|rig| remove(rig, 1).expect("the key has a value until it is removed"));
         let books = ledger.clone();
         let shard = rig.spawn(move |rig| {
             rig.cache.insert(1, books.value(11));

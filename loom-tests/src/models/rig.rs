@@ -15,6 +15,7 @@ use crate::stats::CallerCounts;
 use crate::sync::tally::{AtomicU32, AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -39,18 +40,20 @@ pub(super) fn search(name: &str, threads: usize, model: impl Fn() + Send + Sync 
         model();
     });
     let (count, time) = (interleavings.load(Ordering::Relaxed), start.elapsed().as_secs_f64());
-    eprintln!("searched {name} threads {threads} bound {bound} interleavings {count} seconds {time:.2}");
+    eprintln!(
+        "searched {name} threads {threads} bound {bound} interleavings {count} seconds {time:.2}"
+    );
 }
 
 /// A cache of one shard whose thread is whoever holds the worker.
-pub(super) struct Rig<V> {
-    pub(super) cache: CacheHandle<u8, V>,
-    shards: Arc<[Shard<u8, V>]>,
+pub(super) struct Rig<V, K = u8> {
+    pub(super) cache: CacheHandle<K, V>,
+    shards: Arc<[Shard<K, V>]>,
     generation: Generation,
     clock: Clock,
 }
 
-impl<V> Clone for Rig<V> {
+impl<V, K> Clone for Rig<V, K> {
     fn clone(&self) -> Self {
         Self {
             cache: self.cache.clone(),
@@ -66,9 +69,9 @@ fn hasher() -> ahash::RandomState {
     ahash::RandomState::with_seeds(1, 2, 3, 4)
 }
 
-impl<V: Send + Sync + 'static> Rig<V> {
+impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     /// A cache that holds at most `capacity` entries, and its shard.
-    pub(super) fn new(capacity: u64) -> (Self, Worker<u8, V>) {
+    pub(super) fn new(capacity: u64) -> (Self, Worker<K, V>) {
         let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
         let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096)]);
         let generation = Generation::default();
@@ -95,11 +98,11 @@ impl<V: Send + Sync + 'static> Rig<V> {
         (Self { cache: CacheHandle::from_front(front), shards, generation, clock }, worker)
     }
 
-    pub(super) fn shard(&self) -> &Shard<u8, V> {
+    pub(super) fn shard(&self) -> &Shard<K, V> {
         &self.shards[0]
     }
 
-    pub(super) fn hash(&self, key: u8) -> KeyHash {
+    pub(super) fn hash(&self, key: &K) -> KeyHash {
         KeyHash(hasher().hash_one(key))
     }
 
@@ -118,17 +121,20 @@ impl<V: Send + Sync + 'static> Rig<V> {
     }
 
     /// Runs `contender` on a thread of its own with a handle of its own.
-    pub(super) fn spawn<R: 'static>(&self, contender: impl FnOnce(&Self) -> R + 'static) -> JoinHandle<R> {
+    pub(super) fn spawn<R: 'static>(
+        &self,
+        contender: impl FnOnce(&Self) -> R + 'static,
+    ) -> JoinHandle<R> {
         let rig = self.clone();
         loom::thread::spawn(move || contender(&rig))
     }
 }
 
 /// Steps the shard on a thread of its own; joining gives it back.
-pub(super) fn turns<V: Send + Sync + 'static>(
-    mut worker: Worker<u8, V>,
+pub(super) fn turns<K: Eq + 'static, V: 'static>(
+    mut worker: Worker<K, V>,
     count: usize,
-) -> JoinHandle<Worker<u8, V>> {
+) -> JoinHandle<Worker<K, V>> {
     loom::thread::spawn(move || {
         settle(&mut worker, count);
         worker
@@ -136,7 +142,7 @@ pub(super) fn turns<V: Send + Sync + 'static>(
 }
 
 /// Steps the shard `count` times.
-pub(super) fn settle<V>(worker: &mut Worker<u8, V>, count: usize) {
+pub(super) fn settle<K: Eq, V>(worker: &mut Worker<K, V>, count: usize) {
     for _ in 0..count {
         assert!(!matches!(worker.turn(), Next::End), "nobody has stopped the shard");
     }
@@ -155,7 +161,7 @@ struct Books {
 impl Ledger {
     pub(super) fn value(&self, number: u32) -> Tracked {
         self.0.made.fetch_add(1, Ordering::Relaxed);
-        Tracked { cell: UnsafeCell::new(number), ledger: self.clone() }
+        Tracked { cell: written(number), ledger: self.clone() }
     }
 
     /// Values that were made and not dropped.
@@ -163,6 +169,14 @@ impl Ledger {
         let dropped = self.0.dropped.load(Ordering::Relaxed);
         self.0.made.load(Ordering::Relaxed).checked_sub(dropped).expect("nothing is dropped twice")
     }
+}
+
+/// A cell that its maker has written: loom overlooks the making of a cell that is the first thing a
+/// thread does, but not a write.
+fn written<T>(content: T) -> UnsafeCell<T> {
+    let cell = UnsafeCell::new(content);
+    cell.with_mut(|_| ());
+    cell
 }
 
 /// A value whose every access loom sees: reading it without an edge from its making, or while it is
@@ -202,6 +216,37 @@ impl Drop for Tracked {
     }
 }
 
+/// A key that loom sees, too: comparing it without an edge from its making fails the model.
+pub(super) struct Key(UnsafeCell<u8>);
+
+impl Key {
+    pub(super) fn new(number: u8) -> Self {
+        Self(written(number))
+    }
+
+    fn number(&self) -> u8 {
+        // SAFETY: nobody writes it, and loom checks that it was made before.
+        self.0.with(|number| unsafe { *number })
+    }
+}
+
+// SAFETY: the cell is never written.
+unsafe impl Sync for Key {}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Self) -> bool {
+        self.number() == other.number()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.number().hash(state);
+    }
+}
+
 /// The number of a key's value, read in place.
 pub(super) fn get(rig: &Rig<Tracked>, key: u8) -> Option<u32> {
     rig.cache.read(&key, Tracked::number)
@@ -214,12 +259,19 @@ pub(super) fn remove(rig: &Rig<Tracked>, key: u8) -> Option<u32> {
 
 /// Steps the shard until everything is folded and freed that can be, and checks the books: what was
 /// made and is not in the cache has been dropped, and what came in has left or is there.
-pub(super) fn audit(rig: &Rig<Tracked>, worker: &mut Worker<u8, Tracked>, ledger: &Ledger) {
+pub(super) fn audit<K>(rig: &Rig<Tracked, K>, worker: &mut Worker<K, Tracked>, ledger: &Ledger)
+where
+    K: Hash + Eq + Send + Sync + 'static,
+{
     settle(worker, 3);
     let stats = rig.cache.stats();
     // The shard catches what unwinds from a destructor, so what loom says there arrives as a count.
     assert_eq!(stats.panics(), 0, "no value was dropped while somebody read it, or twice");
-    assert_eq!(u64::from(ledger.alive()), stats.len(), "every value is in the cache or was dropped once");
+    assert_eq!(
+        u64::from(ledger.alive()),
+        stats.len(),
+        "every value is in the cache or was dropped once"
+    );
     let left = stats.evictions() + stats.expirations() + stats.invalidations();
     assert_eq!(stats.insertions() - left, stats.len(), "what came in and has not left is there");
     assert_eq!(rig.shard().signal().backlog(), 0, "every submit was folded and counted once");

@@ -1,7 +1,10 @@
 //! Sleep and wake: no submit and no command leaves the shard asleep.
 
 use super::rig::{Ledger, Rig, audit, search, settle};
+use crate::shard::command::Command;
+use crate::shard::pending::DEPTH_LIMIT;
 use crate::shard::signal::{Nap, Signal};
+use crate::sync::tally;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,21 +65,51 @@ pub fn a_write_reaches_a_sleeping_shard() {
 pub fn a_command_wakes_a_light_sleeper() {
     search("a_command_wakes_a_light_sleeper", 3, || {
         let (rig, mut worker) = Rig::<u32>::new(100);
-        let heard = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&heard);
+        let visited = Arc::new(tally::AtomicU32::new(0));
+        let visits = Arc::clone(&visited);
         let shard = rig.spawn(move |rig| {
-            while !told.load(Ordering::Acquire) {
+            while visits.load(tally::Ordering::Relaxed) == 0 {
                 rig.shard().signal().sleep(Nap::Light(Duration::ZERO));
                 settle(&mut worker, 1);
             }
         });
         rig.shard().signal().bind(shard.thread().clone());
         let asker = rig.spawn(move |rig| {
-            assert!(rig.cache.flush().wait().is_ok());
-            heard.store(true, Ordering::Release);
-            rig.shard().signal().wake();
+            let visit = move |_: &mut dyn Iterator<Item = (&u8, &u32)>| {
+                visited.fetch_add(1, tally::Ordering::Relaxed);
+            };
+            rig.shard().send(Command::Visit(Box::new(visit)));
         });
         asker.join().unwrap();
         shard.join().unwrap();
+    });
+}
+
+/// A writer that finds its chain too deep waits for the shard, which is asleep, and goes on.
+pub fn a_deep_chain_waits_for_the_shard() {
+    search("a_deep_chain_waits_for_the_shard", 3, || {
+        const WRITES: u8 = DEPTH_LIMIT + 1;
+        let (rig, mut worker) = Rig::new(100);
+        let ledger = Ledger::default();
+        for key in 1..WRITES {
+            rig.cache.insert(key, ledger.value(key.into()));
+        }
+        let shard = rig.spawn(move |rig| {
+            loop {
+                settle(&mut worker, 1);
+                if rig.cache.len() == u64::from(WRITES) {
+                    return worker;
+                }
+                rig.shard().signal().sleep(Nap::Light(Duration::ZERO));
+            }
+        });
+        rig.shard().signal().bind(shard.thread().clone());
+        let books = ledger.clone();
+        let writer = rig.spawn(move |rig| {
+            rig.cache.insert(WRITES, books.value(WRITES.into()));
+            rig.shard().signal().wake();
+        });
+        writer.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
     });
 }

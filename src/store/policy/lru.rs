@@ -1,19 +1,21 @@
 //! Least recently used, at the resolution of a tick.
 //!
 //! A hit calls nothing here. The reader stores the current tick in the entry, and only when that
-//! differs from what is there. Entries are linked in one list per tick, their *generation*; when a
-//! victim is needed, the oldest entry of the oldest generation is compared with its stamp, and
-//! moves to the generation of that stamp if it was read since. So each entry is moved at most once
-//! per tick in which it was read, and an entry that was read in the current tick is never evicted
-//! before one that was last used in an earlier tick.
+//! differs from what is there. Entries are linked in one list per *generation*, and a tick has two:
+//! what was written in it, and then what was read in it. When a victim is needed, the oldest entry of
+//! the oldest generation is compared with its stamp, and moves to the generation of that stamp if it
+//! was read since. So each entry is moved at most once per tick in which it was read, an entry that
+//! was read in the current tick is never evicted before one that was not, and one that is written
+//! in a new tick is younger than all that were read before.
 //!
 //! *Owns* the recency chain of the nodes and the tick. *Does not know* capacity or weights: the
 //! caller asks for victims until it is content.
 //!
-//! *Invariants:* generations are a ring; the list of age `a` holds the nodes linked under the tick
-//! `a` before the current one, and the oldest list holds all that are older too, in order.
+//! *Invariants:* generations are a ring, numbered so that a tick's writes are even and its reads odd;
+//! the list of age `a` holds the nodes linked `a` generations before the current one, and the oldest
+//! list holds all that are older too, in order.
 //!
-//! *Wrap-around:* ticks are 32 bits wide and are compared by their age, never by their value. A
+//! *Wrap-around:* generations are 32 bits wide and are compared by their age, never by their value. A
 //! stamp can be mistaken for a newer one only when its entry was neither read nor moved for 2^32
 //! ticks, and then costs one needless move.
 
@@ -23,13 +25,14 @@ use super::{Policy, tick_every};
 
 const OLDEST: u32 = PER_ROW as u32 - 1;
 
-/// The tick of a new cache: as close to the wrap-around as to make it happen in every test, not
+/// The first generation of reads: as close to the wrap-around as to make it happen in every test, not
 /// after years.
-const FIRST_TICK: u32 = u32::MAX - OLDEST;
+const FIRST_TICK: u32 = (u32::MAX - OLDEST) | 1;
 
 /// The recency order of a store's entries.
 pub(crate) struct Lru {
     generations: Lists<RECENCY, 1>,
+    /// The generation of what is read now: odd.
     tick: u32,
     /// Insertions in a tick; if there is no number, as many as suit the entries that there are.
     tick_every: Option<u32>,
@@ -49,12 +52,15 @@ impl Lru {
         self.generations.push(nodes, self.list_of(self.age(tick)), slot);
     }
 
-    /// Begins the next tick. The ring has no room for the oldest generation any more: it joins the
-    /// next one.
+    /// Begins the next tick. The ring has no room for its oldest generations any more: they join the
+    /// next ones.
     fn advance<R>(&mut self, nodes: &mut Nodes<R>) {
-        self.generations.prepend(nodes, self.list_of(OLDEST), self.list_of(OLDEST - 1));
-        self.tick = self.tick.wrapping_add(1);
-        self.remaining = self.tick_every.unwrap_or_else(|| tick_every(nodes.len() as u64)).max(1);
+        for _ in 0..2 {
+            self.generations.prepend(nodes, self.list_of(OLDEST), self.list_of(OLDEST - 1));
+            self.tick = self.tick.wrapping_add(1);
+        }
+        let suited = || tick_every(nodes.len() as u64);
+        self.remaining = self.tick_every.unwrap_or_else(suited).max(1);
     }
 
     fn age(&self, tick: u32) -> u32 {
@@ -71,12 +77,16 @@ impl Policy for Lru {
         self.tick
     }
 
+    fn birth(&self) -> u32 {
+        self.tick.wrapping_sub(1)
+    }
+
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
-        self.link(nodes, slot, self.tick);
-        self.remaining -= 1;
         if self.remaining == 0 {
             self.advance(nodes);
         }
+        self.remaining -= 1;
+        self.link(nodes, slot, self.birth());
     }
 
     fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
@@ -111,9 +121,8 @@ impl Policy for Lru {
                 "slot {slot} is in the wrong generation for age {age}"
             );
         }
-        assert!(
-            (1..=self.tick_every.unwrap_or(u32::MAX)).contains(&self.remaining),
-            "the tick is overdue"
-        );
+        let most = self.tick_every.unwrap_or(u32::MAX).max(1);
+        assert!(self.remaining <= most, "the tick is too long");
+        assert_eq!(self.tick % 2, 1, "reads have odd generations");
     }
 }
