@@ -12,6 +12,7 @@
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 use super::pending::Draft;
+pub(crate) use super::state::State;
 use crate::clock::{Clock, NEVER};
 use crate::store::{Resident, Slot, Store};
 use crate::sync::tally;
@@ -46,31 +47,6 @@ pub(crate) enum Kind {
     /// Nothing; stands between the head and unfinished loads after a fold, so that a head that was
     /// seen before never comes back.
     Base,
-}
-
-/// Where an entry stands. Only the named transitions below change it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum State {
-    /// A load is in flight; there is no value yet.
-    Loading,
-    /// A load is in flight whose value will never be published.
-    Superseded,
-    /// The value is there and, unless it has expired or was cleared, answers readers.
-    Live,
-    /// A remover took the entry: it answers "absent", and the remover's [`Farewell`] frees it.
-    Removed,
-    /// The shard took the entry out: replaced, expired or evicted.
-    Gone,
-    /// The load ended without a value to publish.
-    Void,
-}
-
-impl State {
-    fn of(raw: u8) -> Self {
-        [Self::Loading, Self::Superseded, Self::Live, Self::Removed, Self::Gone, Self::Void]
-            [usize::from(raw)]
-    }
 }
 
 impl Op {
@@ -220,7 +196,7 @@ impl<K, V> Entry<K, V> {
     #[inline]
     pub(crate) fn alive(&self, validity: &Validity<'_>) -> Option<Live<'_, K, V>> {
         // Acquire: whoever sees the entry live sees its value [edge: load-done].
-        let live = self.op.state.load(Ordering::Acquire) == State::Live as u8
+        let live = State::answers(self.op.state.load(Ordering::Acquire))
             && self.generation >= validity.generation
             && !self.has_expired(validity.clock);
         live.then_some(Live(self))
@@ -245,8 +221,7 @@ impl<K, V> Entry<K, V> {
     /// The value, once there is one, whatever has become of the entry.
     pub(super) fn value(&self) -> Option<&V> {
         // The state is read once: it never goes back to one without a value.
-        let proof = matches!(self.state(), State::Live | State::Removed | State::Gone)
-            .then_some(Live(self));
+        let proof = self.state().has_value().then_some(Live(self));
         proof.map(Live::value)
     }
 
@@ -279,6 +254,12 @@ impl<K, V> Entry<K, V> {
     /// [`Farewell`] will retire it.
     pub(super) fn take_by_shard(&self) -> bool {
         self.change(State::Live, State::Gone)
+    }
+
+    /// The shard's claim on an entry that a newer one replaces: readers that are on their way to it may
+    /// still have it. `false` if a remover came first.
+    pub(super) fn replace_by_shard(&self) -> bool {
+        self.change(State::Live, State::Replaced)
     }
 
     /// `false` if the load has ended meanwhile.
@@ -336,7 +317,7 @@ impl<K, V> Entry<K, V> {
     /// Takes key and value out of an entry that nobody else can reach any more. No value if it never
     /// had one.
     pub(super) fn into_parts(self) -> (K, Option<V>) {
-        let has_value = matches!(self.state(), State::Live | State::Removed | State::Gone);
+        let has_value = self.state().has_value();
         let Self { key, value, .. } = self;
         // SAFETY: [invariant: published-immutable] the states above are entered only with a value.
         (key, has_value.then(|| unsafe { value.into_inner().assume_init() }))

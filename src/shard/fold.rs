@@ -196,9 +196,7 @@ impl<K: Eq, V> Fold<K, V> {
         newer_is_rejected: bool,
     ) -> Fate {
         let (was, is) = (older.get(), newer.get());
-        let fate = if !was.take_by_shard() {
-            Fate::Taken
-        } else if was.stamp().generation < is.stamp().generation {
+        let fate = if was.stamp().generation < is.stamp().generation {
             Fate::Cleared
         } else if was.has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
@@ -207,6 +205,11 @@ impl<K: Eq, V> Fold<K, V> {
         } else {
             Fate::Departs(RemovalCause::Replaced)
         };
+        let taken = match fate {
+            Fate::Departs(RemovalCause::Replaced) => was.replace_by_shard(),
+            _ => was.take_by_shard(),
+        };
+        let fate = if taken { fate } else { Fate::Taken };
         match fate {
             _ if newer_is_rejected => {}
             Fate::Departs(RemovalCause::Replaced) => self.departures.counts.updates += 1,

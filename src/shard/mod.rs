@@ -23,6 +23,7 @@ pub(crate) mod hash;
 pub(crate) mod index;
 pub(crate) mod pending;
 pub(crate) mod signal;
+mod state;
 pub(crate) mod worker;
 
 use crate::stats::Published;
@@ -141,7 +142,7 @@ impl<K, V> Shard<K, V> {
                     }
                     // Nobody joins a load that was superseded, and one without a value says nothing.
                     State::Loading | State::Superseded | State::Void => {}
-                    State::Live | State::Removed | State::Gone => {
+                    State::Live | State::Replaced | State::Removed | State::Gone => {
                         return (head, decide(flight.entry(), validity));
                     }
                 },

@@ -1,8 +1,16 @@
 //! The read index against its readers: publish, replace, remove, grow.
 
 use super::rig::{Key, Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use crate::sync::reclaim::{self, Guard};
 
 const CAPACITY: u64 = 100;
+
+/// Reads key 1 under a pin that was made before, so that nothing but the read itself orders it.
+fn read(rig: &Rig<Tracked, Key>, pinned: &Guard) -> Option<u32> {
+    let key = Key::new(1);
+    let found = rig.shard().find(rig.hash(&key), |k| *k == key, &rig.validity(), pinned);
+    found.map(|live| live.value().number())
+}
 
 /// A key that is written again while it is read has one of its values, whole, and never none.
 pub fn replaced_in_place() {
@@ -11,11 +19,10 @@ pub fn replaced_in_place() {
         let ledger = Ledger::default();
         rig.cache.insert(Key::new(1), ledger.value(10));
         settle(&mut worker, 1);
-        let reader = rig.spawn(|rig| {
-            let read = || {
-                rig.cache.read(&Key::new(1), Tracked::number).expect("it has a value all the time")
-            };
-            let (first, second) = (read(), read());
+        let pinned = reclaim::pin();
+        let reader = rig.spawn(move |rig| {
+            let first = read(rig, &pinned).expect("the key has a value all the time");
+            let second = read(rig, &pinned).expect("the key has a value all the time");
             assert!(first <= second, "read {first}, then {second}");
         });
         let books = ledger.clone();
@@ -32,13 +39,13 @@ pub fn published_whole() {
     search("published_whole", 4, || {
         let (rig, worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
+        let pinned = reclaim::pin();
+        let reader = rig.spawn(move |rig| {
+            assert!(read(rig, &pinned).is_none_or(|number| number == 10));
+        });
         let books = ledger.clone();
         let writer = rig.spawn(move |rig| rig.cache.insert(Key::new(1), books.value(10)));
         let shard = turns(worker, 1);
-        let reader = rig.spawn(|rig| {
-            let number = rig.cache.read(&Key::new(1), Tracked::number);
-            assert!(number.is_none_or(|number| number == 10));
-        });
         writer.join().unwrap();
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
