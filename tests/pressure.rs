@@ -10,10 +10,14 @@ const BACKLOG: usize = 16;
 /// Far more writes than any backlog may take in.
 const ENOUGH: u64 = 200_000;
 
-/// A cache whose one shard, or the shard of key 0, stands in the listener.
 fn stuck(shards: usize) -> (Ledger, CacheHandle<u64, Counted>, StuckShard) {
+    stuck_with(shards, BACKLOG)
+}
+
+/// A cache whose one shard, or the shard of key 0, stands in the listener.
+fn stuck_with(shards: usize, backlog: usize) -> (Ledger, CacheHandle<u64, Counted>, StuckShard) {
     let ledger = Ledger::new();
-    let (gate, builder) = StuckShard::prepare(builder::<u64, Counted>(shards).backlog(BACKLOG));
+    let (gate, builder) = StuckShard::prepare(builder::<u64, Counted>(shards).backlog(backlog));
     let cache = builder.max_capacity(ENOUGH * 2).build().expect("valid");
     let stuck = StuckShard::hold(&cache, gate, 0, ledger.value(0));
     (ledger, cache, stuck)
@@ -41,6 +45,9 @@ fn a_full_backlog_gives_the_write_back() {
     on_each_shape(|shards| {
         let (ledger, cache, stuck) = stuck(shards);
         let (accepted, refused) = fill(&ledger, &cache);
+        // Of several shards only one is stuck, and the others go on.
+        let most = if shards == 1 { BACKLOG } else { ENOUGH as usize };
+        assert!(accepted.len() <= most, "{} are accepted", accepted.len());
         assert!(accepted.iter().all(|key| cache.get(key).map(|value| value.id) == Some(*key)));
         assert_eq!(
             cache.get(&refused).map(|value| value.id),
@@ -165,6 +172,26 @@ fn a_hot_key_is_bounded_too_and_keeps_its_last_write() {
         assert_eq!((cache.get(&0).expect("stored").id, cache.len()), (winner, 1));
         drop(cache);
         eventually("no value is lost", || ledger.live() == 0);
+    });
+}
+
+#[test]
+fn a_hot_key_makes_no_long_chain_however_large_the_backlog() {
+    on_each_shape(|shards| {
+        let (ledger, cache, stuck) = stuck_with(shards, ENOUGH as usize);
+        let accepted = (1..ENOUGH).take_while(|id| cache.try_insert(0, ledger.value(*id)).is_ok());
+        let accepted = accepted.last().expect("one at least");
+        assert!(accepted < 1_000, "a reader of the slot would walk {accepted} links");
+        assert_eq!(cache.get(&0).map(|value| value.id), Some(accepted));
+        let mut others = ENOUGH..ENOUGH + 50;
+        assert!(
+            others.any(|key| cache.try_insert(key, ledger.value(1)).is_ok()),
+            "other slots have room"
+        );
+        stuck.release();
+        cache.insert(0, ledger.value(accepted + 1));
+        flush(&cache);
+        assert_eq!(cache.get(&0).map(|value| value.id), Some(accepted + 1));
     });
 }
 

@@ -32,6 +32,7 @@ models! {
         fn a_write_beats_a_load();
         fn a_removal_beats_a_load();
         fn a_clear_beats_a_load();
+        fn a_late_write_hides_nothing();
     }
     index {
         fn replaced_in_place();

@@ -38,6 +38,10 @@ impl Budget {
     /// Books what the shard's entries weigh now; returns how much all shards together are over.
     pub(super) fn book(&mut self, weight: u64) -> u64 {
         let change = weight.wrapping_sub(self.booked);
+        if change == 0 {
+            // Relaxed: as below.
+            return self.common.used.load(Ordering::Relaxed).saturating_sub(self.common.limit);
+        }
         self.booked = weight;
         // Relaxed: the sum is one variable; whoever makes it too large sees that in its own addition.
         // Two's complement: a smaller weight wraps and subtracts.

@@ -75,6 +75,10 @@ impl<K, V> Departures<K, V> {
         self.subscribers.push(subscriber);
     }
 
+    pub(super) fn unsubscribe(&mut self) {
+        self.subscribers.clear();
+    }
+
     /// Books an entry that has left chain, index and store, and that the shard alone can retire.
     pub(super) fn depart(&mut self, entry: EntryRef<K, V>, cause: RemovalCause) {
         match cause {

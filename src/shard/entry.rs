@@ -11,8 +11,9 @@
 //! the chain and begins again. Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
+pub(crate) use super::link::Link;
 use super::pending::Draft;
-pub(crate) use super::state::State;
+pub(crate) use super::state::{Expiry, ScopeStamp, State, Validity};
 use crate::clock::{Clock, NEVER};
 use crate::store::{Resident, Slot, Store};
 use crate::sync::tally;
@@ -21,6 +22,9 @@ use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
+
+/// The idle deadline of an entry that was seen to have passed it.
+const IDLED_OUT: u64 = 0;
 
 /// What every operation in a pending chain begins with.
 #[repr(C)]
@@ -61,14 +65,6 @@ impl Op {
     }
 }
 
-/// What an entry belongs to and when that was: the scope it lives in and the generation that the
-/// scope had when the write was issued or the load began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ScopeStamp {
-    pub(crate) scope: u32,
-    pub(crate) generation: u64,
-}
-
 /// A key and its value, as chains and the index point to them.
 #[repr(C)]
 pub(crate) struct Entry<K, V> {
@@ -90,20 +86,45 @@ pub(crate) struct Entry<K, V> {
 // needs `K` and `V` to be `Sync`, and freeing it on the shard thread needs them to be `Send`.
 unsafe impl<K: Send + Sync, V: Send + Sync> Sync for Entry<K, V> {}
 
-/// When an entry expires.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Expiry {
-    pub(crate) deadline: u64,
-    pub(crate) idle: u64,
+/// An entry that was found under a pin, by the pointer that came from its making: a reference would
+/// not do for who hands it on to be freed.
+pub(crate) struct Seen<'g, K, V> {
+    at: NonNull<Entry<K, V>>,
+    pinned: PhantomData<&'g Entry<K, V>>,
 }
 
-impl Expiry {
-    pub(crate) const NEVER: Self = Self { deadline: NEVER, idle: NEVER };
+impl<K, V> Clone for Seen<'_, K, V> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+impl<K, V> Copy for Seen<'_, K, V> {}
+
+impl<'g, K, V> Seen<'g, K, V> {
+    /// # Safety
+    ///
+    /// The entry was reachable under a pin that lasts for `'g`.
+    #[inline]
+    pub(super) unsafe fn new(at: NonNull<Entry<K, V>>) -> Self {
+        Self { at, pinned: PhantomData }
+    }
+
+    #[inline]
+    pub(crate) fn entry(self) -> &'g Entry<K, V> {
+        // SAFETY: [invariant: pinned-walk] what was reachable under the pin outlives it.
+        unsafe { self.at.as_ref() }
+    }
+
+    /// The entry as a reader may have it: live, not cleared, not expired.
+    #[inline]
+    pub(crate) fn alive(self, validity: &Validity<'_>) -> Option<Live<'g, K, V>> {
+        self.entry().is_alive(validity).then_some(Live(self))
+    }
 }
 
 /// An entry that was seen live under its reader's pin: the proof that its value is there. It stays
 /// readable as long as the pin, whatever becomes of the entry.
-pub(crate) struct Live<'g, K, V>(&'g Entry<K, V>);
+pub(crate) struct Live<'g, K, V>(Seen<'g, K, V>);
 
 impl<K, V> Clone for Live<'_, K, V> {
     fn clone(&self) -> Self {
@@ -113,23 +134,21 @@ impl<K, V> Clone for Live<'_, K, V> {
 impl<K, V> Copy for Live<'_, K, V> {}
 
 impl<'g, K, V> Live<'g, K, V> {
+    #[inline]
     pub(crate) fn entry(self) -> &'g Entry<K, V> {
-        self.0
+        self.0.entry()
+    }
+
+    /// The entry, for the shard to take out and free.
+    pub(crate) fn hand_on(self) -> EntryRef<K, V> {
+        EntryRef(self.0.at)
     }
 
     #[inline]
     pub(crate) fn value(self) -> &'g V {
-        // SAFETY: [invariant: published-immutable] nobody writes the cell once the state has a value.
-        let cell = unsafe { &*self.0.value.get() };
         // SAFETY: [invariant: published-immutable] a `Live` is made only of an entry with a value.
-        unsafe { cell.assume_init_ref() }
+        unsafe { self.0.entry().value_unchecked() }
     }
-}
-
-/// What decides whether an entry that is live by its state also answers a reader.
-pub(crate) struct Validity<'a> {
-    pub(crate) clock: &'a Clock,
-    pub(crate) generation: u64,
 }
 
 impl<K, V> Entry<K, V> {
@@ -192,21 +211,34 @@ impl<K, V> Entry<K, V> {
         State::of(self.op.state.load(Ordering::Acquire))
     }
 
-    /// The entry as a reader may have it: live, not cleared, not expired.
+    /// Whether a reader may have the value: live, not cleared, not expired.
     #[inline]
-    pub(crate) fn alive(&self, validity: &Validity<'_>) -> Option<Live<'_, K, V>> {
+    fn is_alive(&self, validity: &Validity<'_>) -> bool {
         // Acquire: whoever sees the entry live sees its value [edge: load-done].
-        let live = State::answers(self.op.state.load(Ordering::Acquire))
+        State::answers(self.op.state.load(Ordering::Acquire))
             && self.generation >= validity.generation
-            && !self.has_expired(validity.clock);
-        live.then_some(Live(self))
+            && !self.has_expired(validity.clock)
     }
 
-    /// Whether a deadline has passed. Reads the clock only if there is one.
+    /// Whether a deadline has passed. Reads the clock only if there is one. That an entry was idle for
+    /// too long is made final by whoever sees it first: no slower reader can extend its life after.
     #[inline]
     pub(super) fn has_expired(&self, clock: &Clock) -> bool {
         let first = self.expires_at();
-        first != NEVER && first <= clock.now()
+        first != NEVER && self.has_expired_by(clock.now())
+    }
+
+    fn has_expired_by(&self, now: u64) -> bool {
+        // Relaxed: the deadline was written before the entry was shared.
+        if self.deadline.load(tally::Ordering::Relaxed) <= now {
+            return true;
+        }
+        // Relaxed: one variable, which only grows until it is final.
+        let final_if_over =
+            self.idle.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |idle| {
+                (idle <= now).then_some(IDLED_OUT)
+            });
+        final_if_over.is_ok()
     }
 
     /// The first of its deadlines.
@@ -220,9 +252,19 @@ impl<K, V> Entry<K, V> {
 
     /// The value, once there is one, whatever has become of the entry.
     pub(super) fn value(&self) -> Option<&V> {
-        // The state is read once: it never goes back to one without a value.
-        let proof = self.state().has_value().then_some(Live(self));
-        proof.map(Live::value)
+        // SAFETY: [invariant: published-immutable] a state with a value is never left for one without.
+        self.state().has_value().then(|| unsafe { self.value_unchecked() })
+    }
+
+    /// # Safety
+    ///
+    /// The entry has been in a state that has a value.
+    #[inline]
+    unsafe fn value_unchecked(&self) -> &V {
+        // SAFETY: [invariant: published-immutable] nobody writes the cell once the state has a value.
+        let cell = unsafe { &*self.value.get() };
+        // SAFETY: the caller guarantees that there is a value.
+        unsafe { cell.assume_init_ref() }
     }
 
     /// Notes that the entry was read in `tick`. Hot entries stop writing: only the first read in a
@@ -238,11 +280,10 @@ impl<K, V> Entry<K, V> {
 
     /// Moves the idle deadline; called by readers of caches that have a time to idle.
     pub(crate) fn extend_idle(&self, idle: u64) {
-        // Relaxed: see `expires_at`.
-        if self.idle.load(tally::Ordering::Relaxed) < idle {
-            // Relaxed: as above. A maximum: a slow reader cannot take an extension back.
-            self.idle.fetch_max(idle, tally::Ordering::Relaxed);
-        }
+        // Relaxed: see `has_expired_by`.
+        let _ = self.idle.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |now| {
+            (now != IDLED_OUT && now < idle).then_some(idle)
+        });
     }
 
     /// A remover's claim: `true` for exactly one caller, who must submit a [`Farewell`] for it.
@@ -391,7 +432,7 @@ impl<K, V> EntryRef<K, V> {
     ) -> Option<(&'a K, &'a V)> {
         // SAFETY: [invariant: graves] residents are retired by who changes the store, and it is borrowed.
         let entry = unsafe { &*self.0.as_ptr() };
-        entry.alive(validity).map(|live| (&entry.key, live.value()))
+        entry.is_alive(validity).then(|| entry.value()).flatten().map(|value| (&entry.key, value))
     }
 }
 
@@ -403,39 +444,6 @@ impl<K, V> Resident for EntryRef<K, V> {
 
     fn deadline(&self) -> u64 {
         self.get().expires_at()
-    }
-}
-
-/// The marks in a link word that are not pointers. Operations are at least 8-aligned, so a pointer's
-/// low bits are zero.
-const END: usize = 0b01;
-const CUT: usize = 0b11;
-const MARK: usize = 0b11;
-
-/// What a link or a slot's head says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Link(pub(super) *mut Op);
-
-impl Link {
-    /// The end of a chain, or an empty slot: a version that no other fold of the shard has used.
-    pub(super) fn end(version: u64) -> Self {
-        Self(std::ptr::without_provenance_mut((version as usize) << 2 | END))
-    }
-
-    /// The mark of an entry that has left its chain and has (or has not) a slot in the store.
-    fn cut(slot: Option<Slot>) -> Self {
-        let number = slot.map_or(0, |slot| slot as usize + 1);
-        Self(std::ptr::without_provenance_mut(number << 2 | CUT))
-    }
-
-    #[inline]
-    pub(super) fn is_end(self) -> bool {
-        self.0.addr() & MARK == END
-    }
-
-    #[inline]
-    pub(super) fn is_cut(self) -> bool {
-        self.0.addr() & MARK == CUT
     }
 }
 
@@ -451,7 +459,9 @@ impl<K, V> EntryRef<K, V> {
     pub(super) fn slot(&self) -> Option<Slot> {
         // Relaxed: the shard wrote it itself.
         let link = Link(self.get().op.link.load(Ordering::Relaxed));
-        debug_assert!(link.is_cut(), "an entry has a slot only after it left its chain");
+        if !link.is_cut() {
+            return None;
+        }
         Slot::try_from((link.0.addr() >> 2).checked_sub(1)?).ok()
     }
 

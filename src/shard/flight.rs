@@ -7,10 +7,11 @@
 //! Invariants: one-leader, no-lost-waiter (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, State};
+use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
 use super::pending::Draft;
 use crate::sync::{AtomicPtr, Ordering};
 use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -63,10 +64,22 @@ impl<K, V> Flight<K, V> {
         entry.into_parts().0
     }
 
+    /// The key's hash, without a look at the entry.
+    #[inline]
+    pub(crate) fn hash(&self) -> u32 {
+        self.op.hash
+    }
+
     /// The entry that the load fills; reachable as long as the flight is.
     #[inline]
     pub(crate) fn entry(&self) -> &Entry<K, V> {
         self.entry.get()
+    }
+
+    /// The entry as a reader sees it who is pinned for as long as it holds the flight.
+    pub(crate) fn seen(&self) -> Seen<'_, K, V> {
+        // SAFETY: [invariant: pinned-walk] the flight was reached under the pin, and so was its entry.
+        unsafe { Seen::new(self.entry.0) }
     }
 
     /// Registers a waiter, or says that the flight has ended: then its entry tells how.
@@ -131,8 +144,9 @@ impl<V> Iterator for Waiters<V> {
 impl<V> Drop for Waiters<V> {
     fn drop(&mut self) {
         self.for_each(|answer| {
-            // A waiter that was cancelled does not want it.
-            let _ = answer.send(Outcome::Retry);
+            // A waiter that was cancelled does not want it. An answer runs a waker: one that panics must
+            // not keep the others waiting, nor abort if we are unwinding already.
+            let _ = catch_unwind(AssertUnwindSafe(|| answer.send(Outcome::Retry)));
         });
     }
 }

@@ -15,6 +15,7 @@ use super::index::IndexWriter;
 use super::pending::Hanging;
 use crate::clock::Clock;
 use crate::removal::RemovalCause;
+use crate::scope::Generation;
 use crate::stats::Counts;
 use crate::store::{Slot, Store};
 use crate::sync::tally;
@@ -82,10 +83,19 @@ enum Fate {
 
 impl<K: Eq, V> Fold<K, V> {
     /// Folds the chain of one slot; returns how many operations it took off the backlog.
-    pub(super) fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize, generation: u64) -> u64 {
+    pub(super) fn fold_slot(
+        &mut self,
+        shard: &Shard<K, V>,
+        slot: usize,
+        scope: &Generation,
+    ) -> u64 {
         let mut work = std::mem::take(&mut self.scratch);
         shard.pending.collect(slot, &mut work.chain);
-        self.sort_out(&mut work, generation);
+        // Read after the chain: no operation in it is of a later generation, so of one key at most one
+        // generation's write is kept.
+        self.sort_out(&mut work, scope.current());
+        // In the order of time, should a clear lie between writes of the same key.
+        work.groups.sort_by_key(Group::generation);
         for group in work.groups.drain(..) {
             let fate = self.publish(shard, &group);
             work.after_cut.push((group.newest, fate));
@@ -104,7 +114,8 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Decides for each operation, newest first, whether it stays in the chain, and groups those that
-    /// wrote by key. An older write of a key that has a newer one departs.
+    /// wrote by key and generation: a write that a clear has ended beats none that came after the clear.
+    /// An older write that has a newer one departs.
     fn sort_out(&mut self, work: &mut Scratch<K, V>, generation: u64) {
         work.kept.clear();
         for hanging in &work.chain {
@@ -121,7 +132,8 @@ impl<K: Eq, V> Fold<K, V> {
             };
             work.kept.push(false);
             let Some(entry) = entry else { continue };
-            let Some(i) = self.group_of(&work.groups, entry) else {
+            let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation;
+            let Some(i) = self.group_of(&work.groups, entry, own) else {
                 let verdict = self.verdict(entry, generation);
                 work.groups.push(Group { newest: entry, oldest: entry, verdict });
                 continue;
@@ -137,19 +149,25 @@ impl<K: Eq, V> Fold<K, V> {
     /// How a load ended; nothing if it is still in flight. A newer operation on the key beats a load
     /// that is: its value will not be published, and nobody joins it any more.
     fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
+        let began = entry.get().stamp().generation;
+        let newer = |group: &Group<K, V>| group.generation() >= began;
+        if entry.get().state() == State::Loading && self.group_of(groups, entry, newer).is_some() {
+            // Whether it succeeds, a remover was faster or the load has ended: the state tells below.
+            entry.get().supersede();
+        }
         match entry.get().state() {
-            State::Superseded => None,
-            State::Loading if self.group_of(groups, entry).is_none() || entry.get().supersede() => {
-                None
-            }
-            // It ended while we tried to supersede it: one more older write, or nothing.
-            State::Loading => Some(entry.get().state()),
+            State::Loading | State::Superseded => None,
             state => Some(state),
         }
     }
 
-    fn group_of(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<usize> {
-        groups.iter().position(|group| self.same_key(group.newest, entry))
+    fn group_of(
+        &self,
+        groups: &[Group<K, V>],
+        entry: EntryRef<K, V>,
+        is_meant: impl Fn(&Group<K, V>) -> bool,
+    ) -> Option<usize> {
+        groups.iter().position(|group| is_meant(group) && self.same_key(group.newest, entry))
     }
 
     /// A panicking `Eq` counts as "equal": the older of the two then leaves, and no key is ever in the
@@ -224,7 +242,10 @@ impl<K: Eq, V> Fold<K, V> {
         let old = shard.index.resident(&self.writer, newest.get().hash(), |entry| {
             self.departures.panics.catch(|| entry.key == newest.get().key).unwrap_or(true)
         });
-        let Some(old) = old else {
+        // An entry of a later generation is none of this group's business. One without a slot was
+        // published in this very fold: `Eq` contradicts itself, and then both stay.
+        let old = old.filter(|old| old.get().stamp().generation <= group.generation());
+        let Some((old, slot)) = old.and_then(|old| Some((old, old.slot()?))) else {
             if !group.rejects_its_oldest() {
                 self.departures.counts.insertions += 1;
             }
@@ -241,20 +262,18 @@ impl<K: Eq, V> Fold<K, V> {
             );
         };
         let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest());
-        let place = old.slot();
-        let fate = match (group.verdict, place) {
-            (Ok(weight), Some(slot)) => {
+        let fate = match group.verdict {
+            Ok(weight) => {
                 self.store.replace(slot, newest, weight);
                 newest.set_tick(self.store.birth());
                 self.writer.replace(&shard.index, old, newest);
                 Fate::Resides(slot)
             }
-            (Err(fate), Some(slot)) => {
+            Err(fate) => {
                 self.writer.withdraw(&shard.index, old);
                 self.store.remove(slot);
                 fate
             }
-            (_, None) => unreachable!("an entry in the index has a slot in the store"),
         };
         self.see_off(old, old_fate);
         fate
@@ -301,6 +320,11 @@ impl<K: Eq, V> Fold<K, V> {
 }
 
 impl<K, V> Group<K, V> {
+    /// The generation of all its writes.
+    fn generation(&self) -> u64 {
+        self.newest.get().stamp().generation
+    }
+
     /// Whether the oldest write so far is the newest and is not kept.
     fn rejects_its_oldest(&self) -> bool {
         self.verdict == Err(Fate::Rejected) && self.oldest == self.newest
@@ -337,7 +361,10 @@ impl<K, V> Fold<K, V> {
             while freed < excess {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
-                let Some(slot) = self.store.victim().filter(|_| pays) else { return true };
+                let Some(slot) = self.store.victim().filter(|_| pays) else {
+                    self.budget.book(self.store.weight());
+                    return true;
+                };
                 freed += u64::from(self.store.weight_of(slot));
                 self.take_out(shard, slot, RemovalCause::Capacity, generation);
             }
@@ -425,9 +452,18 @@ impl<K, V> Fold<K, V> {
         shard.published.publish(counts);
     }
 
+    /// Gives up a store that may be in any state: it is leaked, but the other shards do not wait for its
+    /// part of the capacity, nor subscribers for its events.
+    pub(super) fn give_up(mut self) {
+        self.budget.book(0);
+        self.departures.unsubscribe();
+        std::mem::forget(self);
+    }
+
     /// Frees every entry. The caller has seen to it that no reader is left.
     pub(super) fn raze(&mut self, shard: &Shard<K, V>) {
         self.departures.announce();
+        self.budget.book(0);
         let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();
         for slot in residents {
             let entry = self.store.remove(slot);

@@ -15,7 +15,7 @@
 //! single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef};
+use super::entry::{Entry, EntryRef, Seen};
 use super::hash::{home, tag};
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -84,14 +84,14 @@ impl<K, V> ReadIndex<K, V> {
         hash: u32,
         is_it: impl Fn(&Entry<K, V>) -> bool,
         _pinned: &'g Guard,
-    ) -> Option<&'g Entry<K, V>> {
+    ) -> Option<Seen<'g, K, V>> {
         // Acquire: a new table is complete when it is seen [edge: index-root].
         let root = self.root.load(Ordering::Acquire);
         // SAFETY: [invariant: graves] a table that was replaced is freed after our pin.
         let table = unsafe { &*root };
         let (_, found) = table.probe(hash, is_it)?;
         // SAFETY: [invariant: graves] an entry that was published under our pin outlives it.
-        Some(unsafe { &*found.as_ptr() })
+        Some(unsafe { Seen::new(found) })
     }
 
     fn table(&self, _writer: &IndexWriter<K, V>) -> &Table<K, V> {

@@ -21,6 +21,7 @@ pub(crate) mod fold;
 mod graves;
 pub(crate) mod hash;
 pub(crate) mod index;
+mod link;
 pub(crate) mod pending;
 pub(crate) mod signal;
 mod state;
@@ -31,13 +32,12 @@ use crate::sync::mailbox::Mailbox;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally;
 use command::Command;
-use entry::{Entry, EntryRef, Farewell, Link, Live, State, Validity};
+use entry::{Entry, Farewell, Link, Live, Seen, State, Validity};
 use flight::{Flight, LoadPermit, Outcome, Waiters};
 use hash::KeyHash;
 use index::ReadIndex;
 use pending::{Draft, Operation, Pending, SLOTS, Step};
 use signal::Signal;
-use std::ptr::NonNull;
 
 /// What handles see of a shard.
 pub(crate) struct Shard<K, V> {
@@ -131,21 +131,26 @@ impl<K, V> Shard<K, V> {
         validity: &Validity<'_>,
         pinned: &'g Guard,
     ) -> (Link, Sight<'g, K, V>) {
-        let is_it = |entry: &Entry<K, V>| entry.hash() == hash.local() && is_key(&entry.key);
+        // An operation of a generation that has ended says nothing: what came after the clear counts,
+        // though it may hang below a slow write that was issued before.
+        let current = |entry: &Entry<K, V>| entry.stamp().generation >= validity.generation;
+        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && current(entry);
         let mut walk = self.pending.walk(head, pinned);
         loop {
             match walk.step() {
-                Step::Write(entry) if is_it(entry) => return (head, decide(entry, validity)),
-                Step::Load(flight) if is_it(flight.entry()) => match flight.entry().state() {
-                    State::Loading if flight.entry().stamp().generation >= validity.generation => {
-                        return (head, Sight::Loading(flight));
+                Step::Write(seen) if seen.entry().hash() == hash.local() && is_it(seen.entry()) => {
+                    return (head, decide(seen, validity));
+                }
+                Step::Load(flight) if flight.hash() == hash.local() && is_it(flight.entry()) => {
+                    match flight.entry().state() {
+                        State::Loading => return (head, Sight::Loading(flight)),
+                        // Nobody joins a load that was superseded; one without a value says nothing.
+                        State::Superseded | State::Void => {}
+                        State::Live | State::Replaced | State::Removed | State::Gone => {
+                            return (head, decide(flight.seen(), validity));
+                        }
                     }
-                    // Nobody joins a load that was superseded, and one without a value says nothing.
-                    State::Loading | State::Superseded | State::Void => {}
-                    State::Live | State::Replaced | State::Removed | State::Gone => {
-                        return (head, decide(flight.entry(), validity));
-                    }
-                },
+                }
                 Step::Write(_) | Step::Load(_) | Step::Other => {}
                 Step::End => {
                     let found = self.published(hash, is_key, validity, pinned);
@@ -171,8 +176,7 @@ impl<K, V> Shard<K, V> {
         loop {
             match self.survey(hash, &is_key, validity, pinned).1 {
                 Sight::Live(live) if live.entry().take_by_remover() => {
-                    let farewell =
-                        Farewell::new(EntryRef(NonNull::from(live.entry())), hash.local());
+                    let farewell = Farewell::new(live.hand_on(), hash.local());
                     self.submit(hash, Draft::new(farewell), pinned);
                     return Some(live);
                 }
@@ -294,8 +298,8 @@ impl<K, V> Shard<K, V> {
     }
 }
 
-fn decide<'g, K, V>(entry: &'g Entry<K, V>, validity: &Validity<'_>) -> Sight<'g, K, V> {
-    entry.alive(validity).map_or(Sight::Absent, Sight::Live)
+fn decide<'g, K, V>(seen: Seen<'g, K, V>, validity: &Validity<'_>) -> Sight<'g, K, V> {
+    seen.alive(validity).map_or(Sight::Absent, Sight::Live)
 }
 
 /// Tells every waiter of a load how it ended. Each value is a clone of its own; if a clone panics the

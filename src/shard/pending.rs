@@ -13,7 +13,7 @@
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, State};
+use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, Seen, State};
 use super::flight::Flight;
 use crate::sync::reclaim::Guard;
 use crate::sync::tally;
@@ -82,7 +82,7 @@ impl<T: Operation> Drop for Draft<T> {
 
 /// One step of a walk down a chain.
 pub(crate) enum Step<'g, K, V> {
-    Write(&'g Entry<K, V>),
+    Write(Seen<'g, K, V>),
     Load(&'g Flight<K, V>),
     /// An operation that decides nothing.
     Other,
@@ -314,7 +314,7 @@ impl<'g, K, V> Walk<'g, K, V> {
         self.at = Link(header.link.load(Ordering::Acquire));
         match header.kind {
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
-            Kind::Write => Step::Write(unsafe { op.cast::<Entry<K, V>>().as_ref() }),
+            Kind::Write => Step::Write(unsafe { Seen::new(op.cast()) }),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
             Kind::Removal | Kind::Base => Step::Other,

@@ -1,4 +1,7 @@
-//! Where an entry stands: the states of its one state word. Layer: shard.
+//! What decides whether an entry answers: its state, its deadlines, and the generation it belongs to.
+//! Layer: shard.
+
+use crate::clock::{Clock, NEVER};
 
 /// Where an entry stands. Only the named transitions below change it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,4 +48,29 @@ impl State {
     pub(super) fn has_value(self) -> bool {
         matches!(self, Self::Live | Self::Replaced | Self::Removed | Self::Gone)
     }
+}
+
+/// What an entry belongs to and when that was: the scope it lives in and the generation that the
+/// scope had when the write was issued or the load began.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ScopeStamp {
+    pub(crate) scope: u32,
+    pub(crate) generation: u64,
+}
+
+/// When an entry expires.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Expiry {
+    pub(crate) deadline: u64,
+    pub(crate) idle: u64,
+}
+
+impl Expiry {
+    pub(crate) const NEVER: Self = Self { deadline: NEVER, idle: NEVER };
+}
+
+/// What decides whether an entry that is live by its state also answers a reader.
+pub(crate) struct Validity<'a> {
+    pub(crate) clock: &'a Clock,
+    pub(crate) generation: u64,
 }

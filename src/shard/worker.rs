@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::command::Command;
+use super::departures::Panics;
 use super::fold::{Fold, Settings};
 use super::pending::Pending;
 use super::signal::Nap;
@@ -34,6 +35,8 @@ pub(crate) struct Worker<K, V> {
     fold: Fold<K, V>,
     /// Commands that have come and are not answered yet, in the order of their coming.
     commands: VecDeque<Command<K, V>>,
+    /// Writers that wait for room.
+    ready: Vec<Responder<()>>,
     /// Where the sweep for the clear at the front of `commands` goes on.
     sweep_from: Slot,
     /// Naps since the last turn that had something to do.
@@ -77,6 +80,7 @@ impl<K: Eq, V> Worker<K, V> {
             generation,
             fold,
             commands: VecDeque::new(),
+            ready: Vec::new(),
             sweep_from: 0,
             naps: 0,
             over: false,
@@ -91,15 +95,21 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn run(mut self) {
         crate::shard_thread::enter();
         let died = catch_unwind(AssertUnwindSafe(|| self.live())).is_err();
-        let Self { shards, number, fold, commands, .. } = self;
+        let Self { shards, number, mut fold, commands, ready, .. } = self;
         let shard = &shards[number];
-        // The flag first: whoever sends from now on is answered "closed" by his own hand.
-        shard.mailbox.close();
-        drop(commands);
-        let mut fold = fold;
+        // The flag first: whoever sends from now on is answered "closed" by his own hand. Those who wait
+        // are woken, and a waker that panics must not keep the others waiting.
+        let panics = Panics::default();
+        panics.catch(|| shard.mailbox.close());
+        for command in commands {
+            panics.catch(|| drop(command));
+        }
+        for answer in ready {
+            panics.catch(|| drop(answer));
+        }
         if died {
-            // A bug of ours: what the shard owned may be in any state, so it is leaked, not freed.
-            std::mem::forget(fold);
+            // A bug of ours: what the shard owned may be in any state.
+            fold.give_up();
         } else {
             fold.raze(shard);
         }
@@ -125,13 +135,16 @@ impl<K: Eq, V> Worker<K, V> {
             let mut marks = shard.pending.take_marks(word);
             while marks != 0 {
                 let slot = word * 64 + marks.trailing_zeros() as usize;
-                folded += self.fold.fold_slot(shard, slot, generation);
+                folded += self.fold.fold_slot(shard, slot, &self.generation);
                 marks &= marks - 1;
             }
             // Between words, so that a large batch never stands far above the capacity.
             self.fold.evict(shard, generation, false);
         }
         shard.signal.folded(came + folded);
+        for answer in self.ready.drain(..) {
+            self.fold.departures.panics.catch(|| answer.answer(Ok(())));
+        }
         self.over = self.fold.evict(shard, generation, std::mem::take(&mut self.generous));
         let timer = self.fold.expire(shard, generation);
         self.fold.departures.announce();
@@ -159,6 +172,8 @@ impl<K: Eq, V> Worker<K, V> {
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
+                // Answered as soon as the fold has made room, not after the commands before it.
+                Command::Ready(answer) => self.ready.push(answer),
                 // At once: a flush that waits for the bound must not hold back what brings it about.
                 Command::Relieve { all_shares } => self.generous |= all_shares,
                 command => self.commands.push_back(command),
@@ -173,12 +188,14 @@ impl<K: Eq, V> Worker<K, V> {
         let mut ended = false;
         while let Some(command) = self.commands.pop_front() {
             match command {
-                Command::Ready(answer) => answer.answer(Ok(())),
                 Command::Flush(answer) if self.over || due => {
                     self.commands.push_front(Command::Flush(answer));
                     break;
                 }
-                Command::Flush(answer) => answer.answer(Ok(())),
+                Command::Flush(answer) => {
+                    // An answer wakes its asker, and a waker is user code.
+                    self.fold.departures.panics.catch(|| answer.answer(Ok(())));
+                }
                 Command::Clear { generation: cleared, answer } => {
                     if let Some(answer) = self.sweep(cleared, answer) {
                         self.commands.push_front(Command::Clear { generation: cleared, answer });
@@ -189,7 +206,7 @@ impl<K: Eq, V> Worker<K, V> {
                     let fold = &self.fold;
                     fold.departures.panics.catch(|| visitor(&mut fold.residents(generation)));
                 }
-                Command::Subscribe(_) | Command::Relieve { .. } => {
+                Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
                     unreachable!("these are carried out when they come")
                 }
                 Command::Stop => ended = true,
@@ -214,7 +231,8 @@ impl<K: Eq, V> Worker<K, V> {
                 self.sweep_from = 0;
                 self.fold.departures.announce();
                 self.fold.publish_counts(shard);
-                answer.answer(Ok(self.fold.departures.take_cleared(cleared)));
+                let count = self.fold.departures.take_cleared(cleared);
+                self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
                 None
             }
         }

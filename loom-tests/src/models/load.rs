@@ -219,3 +219,26 @@ pub fn a_clear_beats_a_load() {
         assert_eq!(rig.cache.len(), 0);
     });
 }
+
+/// A write that was issued before a clear and comes after a newer one does not hide it.
+pub fn a_late_write_hides_nothing() {
+    search("a_late_write_hides_nothing", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let books = ledger.clone();
+        let late = rig.spawn(move |rig| rig.cache.insert(1, books.value(10)));
+        let books = ledger.clone();
+        let clearer = rig.spawn(move |rig| {
+            let reply = rig.cache.clear();
+            rig.cache.insert(1, books.value(11));
+            assert!(get(rig, 1).is_some(), "the key was written after the clear");
+            reply
+        });
+        let shard = turns(worker, 1);
+        late.join().unwrap();
+        let reply = clearer.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert!(get(&rig, 1).is_some(), "the key was written after the clear");
+        assert!(matches!(reply.wait(), Ok(0 | 1)));
+    });
+}
