@@ -263,7 +263,7 @@ impl<K, V> Entry<K, V> {
     unsafe fn value_unchecked(&self) -> &V {
         // SAFETY: [invariant: published-immutable] nobody writes the cell once the state has a value.
         let cell = unsafe { &*self.value.get() };
-        // SAFETY: the caller guarantees that there is a value.
+        // SAFETY: [invariant: published-immutable] the caller guarantees that there is a value.
         unsafe { cell.assume_init_ref() }
     }
 
