@@ -1,8 +1,5 @@
 # Every check is a target; CI calls only these. `make` lists them.
 
-LOOM_FLAGS := --cfg cache_loom --cfg oneshot_loom
-LLVM_MAJOR := $(shell rustc -vV | sed -n 's/^LLVM version: \([0-9]*\).*/\1/p')
-
 .DEFAULT_GOAL := help
 .PHONY: help demo hit-ratio bench test test-coverage lint loom loom-mutations doc package
 
@@ -10,7 +7,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Serve an SQLite database through the cache for ten seconds and check every promise (TRACE=path replays a trace)
-	cargo run --release --package demo -- $(if $(TRACE),--trace "$(TRACE)") $(if $(SECONDS_),--seconds $(SECONDS_))
+	cargo run --release --package demo -- $(if $(TRACE),--trace "$(TRACE)")
 
 hit-ratio: ## Compare hit ratios with an exact LRU on traces: make hit-ratio TRACES="a.u32.gz b.u32.gz"
 	@test -n "$(TRACES)" || { echo 'make hit-ratio needs traces: make hit-ratio TRACES="a.u32.gz b.u32.gz"' >&2; exit 2; }
@@ -32,7 +29,7 @@ lint: ## Check formatting, clippy and documentation, warnings refused
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
 
 loom: ## Search the interleavings of every protocol model
-	RUSTFLAGS="$(LOOM_FLAGS)" ./loom-tests/run.sh
+	./loom-tests/run.sh
 
 loom-mutations: ## Break each protocol in its decisive step and demand that its model fails
 	./loom-tests/mutate.sh

@@ -110,6 +110,24 @@ fn what_was_stored_is_kept_or_told() {
     });
 }
 
+#[test]
+fn a_clear_counts_no_key_twice() {
+    on_each_shape(|shards| {
+        const KEYS: u64 = 120;
+        let cache = builder::<u64, u64>(shards).max_capacity(64).build().expect("valid");
+        for round in 0..1_000 {
+            (0..KEYS).for_each(|key| cache.insert(key, round));
+            if round % 2 == 0 {
+                flush(&cache);
+            }
+            // Written anew: what a key had before is not there any more, though no shard may know yet.
+            (0..KEYS).for_each(|key| cache.insert(key, round));
+            let cleared = cache.clear().wait().expect("shards live");
+            assert!(cleared <= KEYS, "{cleared} of {KEYS} keys, round {round}");
+        }
+    });
+}
+
 fn next(stream: &Receiver<Arc<Removal<u64, u64>>>) -> Arc<Removal<u64, u64>> {
     stream.recv_timeout(Duration::from_secs(30)).expect("told")
 }
