@@ -90,7 +90,8 @@ where
 
     /// How much an entry weighs; needs a [`max_capacity`](Self::max_capacity), which then is the most
     /// weight. Called once for each value that is kept, on a shard thread; if it panics the value is
-    /// rejected. An entry heavier than the whole capacity is not kept. Default: each entry weighs 1.
+    /// rejected. An entry heavier than the whole capacity is not kept; entries of weight 0 are kept
+    /// without bound. Default: each entry weighs 1.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self {
         self.weigher = Some(Arc::new(weigher));
         self
@@ -111,7 +112,8 @@ where
     }
 
     /// Called for every entry that leaves the cache, on its shard's thread: off the callers' threads, so
-    /// it should be quick. It may use the cache, but not wait for a [`Reply`](crate::Reply). Panics are
+    /// it should be quick. It may use caches, and its writes find no backlog full, but it cannot
+    /// wait for a [`Reply`](crate::Reply). Panics are
     /// caught and counted. A listener that owns a handle of its cache keeps it alive for ever.
     pub fn removal_listener(
         mut self,

@@ -240,7 +240,9 @@ where
     }
 
     /// Resolves when everything that was submitted before is in place: the bound holds, `len`, `weight`
-    /// and [`stats`](Self::stats) are exact, the listener has been called.
+    /// and [`stats`](Self::stats) are exact, the listener has been called. An entry that has expired is
+    /// still counted until its timer fires, up to about two milliseconds after its deadline; no reader
+    /// sees it.
     pub fn flush(&self) -> Reply<()> {
         self.front.ask_all(|(), ()| (), Command::Flush)
     }
@@ -280,8 +282,8 @@ where
         })
     }
 
-    /// A stream of what leaves the cache from now on, each entry with its cause, once no reader can see
-    /// it any more. Every call makes a stream of its own. A stream holds as many events as the
+    /// A stream of what leaves the cache from now on (and perhaps of what has just left), each entry with
+    /// its cause, once no reader can see it any more. Every call makes a stream of its own. A stream holds as many events as the
     /// [builder](CacheBuilder::event_capacity) says; what does not fit is dropped and counted, and the
     /// shard never waits for it.
     #[must_use]

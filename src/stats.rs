@@ -11,7 +11,8 @@ use std::fmt;
 /// Every `get`, `read`, pinned `get` and load counts exactly one hit or one miss; `peek` and
 /// `contains_key` count nothing. What the shards count is exact after a
 /// [`flush`](crate::CacheHandle::flush) and otherwise lags by what they have not folded yet. After a
-/// flush `insertions - evictions - expirations - invalidations == len`.
+/// flush `insertions - evictions - expirations - invalidations == len`. Figures that are read while the
+/// shards work are each right, but need not be of the same instant.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     pub(crate) callers: [u64; CALLER_COUNTS],

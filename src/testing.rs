@@ -7,8 +7,9 @@ use std::time::Duration;
 
 /// A clock that shows the same time until it is told otherwise.
 ///
-/// Clones are the same clock. Entries are never returned once the clock has reached their deadline;
-/// the shards notice within about a millisecond of real time that it was moved.
+/// Clones are the same clock. Entries are never returned once the clock has reached their deadline.
+/// The shards look at the clock about every millisecond of real time; they take an expired entry out
+/// once the clock stands at least two milliseconds after its deadline.
 ///
 /// ```
 /// use cacheado::{CacheHandle, testing::ManualClock};
