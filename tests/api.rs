@@ -6,6 +6,7 @@ use crate::support::{
 use cacheado::CacheHandle;
 use std::collections::BTreeMap;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 const THREADS: u64 = 4;
@@ -64,35 +65,41 @@ fn operations_of_one_thread_keep_their_order() {
 #[test]
 fn a_removed_value_goes_to_exactly_one_remover() {
     on_each_shape(|shards| {
+        const ROUNDS: u64 = 300;
+        const KEYS: u64 = 64;
         let cache = cache::<u64, u64>(shards);
-        let step = Barrier::new(THREADS as usize);
-        let takers: Vec<Vec<u64>> = thread::scope(|scope| {
-            let race = |me: u64| {
-                let (cache, step) = (&cache, &step);
-                move || {
-                    let mut taken = Vec::new();
-                    for round in 0..500 {
-                        if me == 0 {
-                            cache.insert(round % 5, round);
-                        }
-                        if me == 0 && round % 3 == 0 {
-                            flush(cache);
-                        }
-                        step.wait();
-                        taken.extend(cache.remove(&(round % 5)));
-                        step.wait();
-                    }
-                    taken
+        // Two removers walk the same keys side by side, so that they meet at some of them.
+        let (step, started) = (Barrier::new(2), AtomicU64::new(0));
+        let race = |me: u64| {
+            let mut taken = Vec::new();
+            for round in 0..ROUNDS {
+                if me == 0 {
+                    (0..KEYS).for_each(|key| cache.insert(key, round * KEYS + key));
                 }
-            };
-            let racers: Vec<_> = (0..THREADS).map(|me| scope.spawn(race(me))).collect();
-            racers.into_iter().map(|racer| racer.join().expect("no panic")).collect()
+                if me == 0 && round % 3 == 0 {
+                    flush(&cache);
+                }
+                step.wait();
+                // A barrier lets one go well before the other.
+                started.fetch_add(1, Ordering::SeqCst);
+                while started.load(Ordering::SeqCst) < 2 * (round + 1) {
+                    std::hint::spin_loop();
+                }
+                taken.extend((0..KEYS).filter_map(|key| cache.remove(&key)));
+                step.wait();
+            }
+            taken
+        };
+        let mut all: Vec<u64> = thread::scope(|scope| {
+            let other = scope.spawn(|| race(1));
+            let mut all = race(0);
+            all.extend(other.join().expect("no panic"));
+            all
         });
-        let mut all: Vec<u64> = takers.into_iter().flatten().collect();
         all.sort_unstable();
-        assert_eq!(all, (0..500).collect::<Vec<_>>(), "every value once");
+        assert_eq!(all, (0..ROUNDS * KEYS).collect::<Vec<_>>(), "every value once");
         flush(&cache);
-        assert_eq!(cache.stats().invalidations(), 500);
+        assert_eq!(cache.stats().invalidations(), ROUNDS * KEYS);
     });
 }
 

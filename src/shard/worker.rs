@@ -37,6 +37,11 @@ pub(crate) struct Worker<K, V> {
     commands: VecDeque<Command<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
+    /// The generation of the latest clear that has come.
+    heard: u64,
+    /// All that was written before this generation is folded: a resident of an older one that leaves was
+    /// ended by the clear, and by no newer write that is still on its way.
+    settled: u64,
     /// Where the sweep for the clear at the front of `commands` goes on.
     sweep_from: Slot,
     /// Naps since the last turn that had something to do.
@@ -81,6 +86,8 @@ impl<K: Eq, V> Worker<K, V> {
             fold,
             commands: VecDeque::new(),
             ready: Vec::new(),
+            heard: 0,
+            settled: 0,
             sweep_from: 0,
             naps: 0,
             over: false,
@@ -128,7 +135,6 @@ impl<K: Eq, V> Worker<K, V> {
     /// One round of everything. Public to the crate so that tests and models can step a shard.
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
-        let generation = self.generation.current();
         let shard = &self.shards[self.number];
         let mut folded = 0;
         for word in 0..Pending::<K, V>::words() {
@@ -139,14 +145,15 @@ impl<K: Eq, V> Worker<K, V> {
                 marks &= marks - 1;
             }
             // Between words, so that a large batch never stands far above the capacity.
-            self.fold.evict(shard, generation, false);
+            self.fold.evict(shard, self.settled, false);
         }
+        self.settled = self.heard;
         shard.signal.folded(came + folded);
         for answer in self.ready.drain(..) {
             self.fold.departures.panics.catch(|| answer.answer(Ok(())));
         }
-        self.over = self.fold.evict(shard, generation, std::mem::take(&mut self.generous));
-        let timer = self.fold.expire(shard, generation);
+        self.over = self.fold.evict(shard, self.settled, std::mem::take(&mut self.generous));
+        let timer = self.fold.expire(shard, self.settled);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
         // no destructor runs under our pin.
@@ -162,7 +169,7 @@ impl<K: Eq, V> Worker<K, V> {
         if came + folded > 0 {
             self.naps = 0;
         }
-        self.carry_out(generation, timer)
+        self.carry_out(timer)
     }
 
     fn take_commands(&mut self) -> u64 {
@@ -174,6 +181,10 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
                 // Answered as soon as the fold has made room, not after the commands before it.
                 Command::Ready(answer) => self.ready.push(answer),
+                Command::Clear { generation, answer } => {
+                    self.heard = self.heard.max(generation);
+                    self.commands.push_back(Command::Clear { generation, answer });
+                }
                 // At once: a flush that waits for the bound must not hold back what brings it about.
                 Command::Relieve { all_shares } => self.generous |= all_shares,
                 command => self.commands.push_back(command),
@@ -183,7 +194,8 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     /// Carries out commands in their order, until one that needs another turn.
-    fn carry_out(&mut self, generation: u64, timer: Option<u64>) -> Next {
+    fn carry_out(&mut self, timer: Option<u64>) -> Next {
+        let generation = self.generation.current();
         let due = timer == Some(0);
         let mut ended = false;
         while let Some(command) = self.commands.pop_front() {
