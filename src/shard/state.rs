@@ -16,7 +16,8 @@ pub(crate) enum State {
     /// The shard put a newer value in its place. Still answers: a reader that meets it began before the
     /// newer value came, or it would have met that first.
     Replaced,
-    /// A remover took the entry: it answers "absent", and the remover's [`Farewell`] frees it.
+    /// A remover took the entry: it answers "absent", and the remover's [`Farewell`](super::entry::Farewell) frees
+    /// it.
     Removed,
     /// The shard took the entry out: expired, evicted, cleared or not kept.
     Gone,
