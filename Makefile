@@ -18,7 +18,6 @@ bench: ## Time a hit beside quick_cache, one and two threads, in alternating ord
 
 test: ## Run all tests: unit, integration, house rules, documentation, examples' own
 	cargo test --workspace --exclude loom-tests
-	cargo test --doc
 
 test-coverage: ## Measure line coverage of src/; fails below 90 %
 	./ci/coverage.sh 90
