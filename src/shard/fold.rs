@@ -355,13 +355,18 @@ impl<K, V> Fold<K, V> {
     /// Evicts until all shards together are within the capacity, or this shard has paid its part
     /// (`all_shares`: even below its share). Returns whether they still are over.
     pub(super) fn evict(&mut self, shard: &Shard<K, V>, generation: u64, all_shares: bool) -> bool {
+        let mut freed = 0;
         loop {
+            if freed > 0 {
+                self.account(shard);
+            }
             let excess = self.budget.book(self.store.weight());
-            let mut freed = 0;
+            freed = 0;
             while freed < excess {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
                 let Some(slot) = self.store.victim().filter(|_| pays) else {
+                    self.account(shard);
                     self.budget.book(self.store.weight());
                     return true;
                 };
@@ -372,6 +377,13 @@ impl<K, V> Fold<K, V> {
                 return false;
             }
         }
+    }
+
+    /// Tells of what has left and shows the counts: before the capacity is given back, because another
+    /// shard may answer a flush as soon as it sees that there is room.
+    fn account(&mut self, shard: &Shard<K, V>) {
+        self.departures.announce();
+        self.publish_counts(shard);
     }
 
     /// Takes out what has expired, a bounded slice of it. Returns when it wants to be called again.

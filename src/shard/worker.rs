@@ -107,7 +107,7 @@ impl<K: Eq, V> Worker<K, V> {
         // The flag first: whoever sends from now on is answered "closed" by his own hand. Those who wait
         // are woken, and a waker that panics must not keep the others waiting.
         let panics = Panics::default();
-        panics.catch(|| shard.mailbox.close());
+        while panics.catch(|| shard.mailbox.close()).is_none() {}
         for command in commands {
             panics.catch(|| drop(command));
         }
@@ -144,15 +144,24 @@ impl<K: Eq, V> Worker<K, V> {
                 folded += self.fold.fold_slot(shard, slot, &self.generation);
                 marks &= marks - 1;
             }
-            // Between words, so that a large batch never stands far above the capacity.
-            self.fold.evict(shard, self.settled, false);
+            // Between words, so that a large batch never stands far above the capacity; but not while a
+            // clear is under way: its dead are to be counted as its own.
+            if self.settled == self.generation.current() {
+                self.fold.evict(shard, self.settled, false);
+            }
         }
         self.settled = self.heard;
         shard.signal.folded(came + folded);
         for answer in self.ready.drain(..) {
             self.fold.departures.panics.catch(|| answer.answer(Ok(())));
         }
-        self.over = self.fold.evict(shard, self.settled, std::mem::take(&mut self.generous));
+        // A clear whose command has yet to come will make room, and wakes us: until then nobody can say
+        // what it ended.
+        let clearing = self.settled != self.generation.current();
+        self.over = clearing || {
+            let generous = std::mem::take(&mut self.generous);
+            self.fold.evict(shard, self.settled, generous)
+        };
         let timer = self.fold.expire(shard, self.settled);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
@@ -163,7 +172,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.wrote |= folded > 0;
         if !self.over {
             (self.wrote, self.asked) = (false, 0);
-        } else if self.wrote {
+        } else if self.wrote && !clearing {
             self.ask_relief();
         }
         if came + folded > 0 {
