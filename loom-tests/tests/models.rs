@@ -2,7 +2,9 @@
 //! aborts the process. `run.sh` runs them all and prints the table.
 #![cfg(cache_loom)]
 
-use loom_tests::models::{graves, index, lanes, load, mailbox, pending, removal, reply, signal};
+use loom_tests::models::{
+    budget, graves, index, lanes, load, mailbox, pending, removal, reply, signal,
+};
 
 macro_rules! models {
     ($($module:ident { $(fn $model:ident();)+ })+) => {
@@ -62,6 +64,9 @@ models! {
         fn every_reply_is_answered();
         fn a_dropped_responder_says_closed();
         fn a_cancelled_reply_leaves_nothing();
+    }
+    budget {
+        fn room_comes_with_its_account();
     }
     lanes {
         fn lanes_are_handed_over();

@@ -4,7 +4,7 @@
 //! whole cache and no shard evicts while there is room. Who is over its share pays; see
 //! [`Budget::must_pay`].
 
-use crate::sync::tally::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 /// The most that all entries together may weigh, and what they weigh now.
@@ -21,13 +21,13 @@ impl Capacity {
 }
 
 /// One shard's account.
-pub(super) struct Budget {
+pub(crate) struct Budget {
     common: Arc<Capacity>,
     booked: u64,
 }
 
 impl Budget {
-    pub(super) fn new(common: Arc<Capacity>) -> Self {
+    pub(crate) fn new(common: Arc<Capacity>) -> Self {
         Self { common, booked: 0 }
     }
 
@@ -36,16 +36,17 @@ impl Budget {
     }
 
     /// Books what the shard's entries weigh now; returns how much all shards together are over.
-    pub(super) fn book(&mut self, weight: u64) -> u64 {
+    pub(crate) fn book(&mut self, weight: u64) -> u64 {
         let change = weight.wrapping_sub(self.booked);
         if change == 0 {
-            // Relaxed: as below.
-            return self.common.used.load(Ordering::Relaxed).saturating_sub(self.common.limit);
+            // Acquire: as below [edge: room].
+            return self.common.used.load(Ordering::Acquire).saturating_sub(self.common.limit);
         }
         self.booked = weight;
-        // Relaxed: the sum is one variable; whoever makes it too large sees that in its own addition.
-        // Two's complement: a smaller weight wraps and subtracts.
-        let used = self.common.used.fetch_add(change, Ordering::Relaxed).wrapping_add(change);
+        // AcqRel: whoever sees the room sees the counts of the shard that made it [edge: room]. The sum
+        // is one variable: whoever makes it too large sees that in its own addition. Two's complement: a
+        // smaller weight wraps and subtracts.
+        let used = self.common.used.fetch_add(change, Ordering::AcqRel).wrapping_add(change);
         used.saturating_sub(self.common.limit)
     }
 

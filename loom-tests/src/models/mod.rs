@@ -6,6 +6,7 @@
 
 mod rig;
 
+pub mod budget;
 pub mod graves;
 pub mod index;
 pub mod lanes;

@@ -1,0 +1,37 @@
+//! The room that one shard makes for another, and what comes with it.
+#![expect(unsafe_code, reason = "loom's cells are how a model shows a race, and give raw pointers")]
+
+use super::rig::search;
+use crate::shard::budget::{Budget, Capacity};
+use loom::cell::UnsafeCell;
+use std::sync::Arc;
+
+/// What a shard publishes before it gives room back.
+struct Counts(UnsafeCell<u32>);
+
+// SAFETY: whoever sees the room reads, after its maker has written, which is what loom checks here.
+unsafe impl Sync for Counts {}
+
+/// A shard accounts for what it evicted and gives the room back; who sees the room sees the account.
+pub fn room_comes_with_its_account() {
+    search("room_comes_with_its_account", 3, || {
+        let capacity = Arc::new(Capacity::new(1, 2));
+        let counts = Arc::new(Counts(UnsafeCell::new(0)));
+        let mut full = Budget::new(Arc::clone(&capacity));
+        assert_eq!(full.book(2), 1, "one too many");
+        let account = Arc::clone(&counts);
+        let payer = loom::thread::spawn(move || {
+            // SAFETY: nobody reads before there is room.
+            account.0.with_mut(|count| unsafe { *count = 1 });
+            assert_eq!(full.book(1), 0);
+        });
+        let watcher = loom::thread::spawn(move || {
+            if Budget::new(capacity).book(0) == 0 {
+                // SAFETY: there is room, so its maker has written.
+                assert_eq!(counts.0.with(|count| unsafe { *count }), 1);
+            }
+        });
+        payer.join().unwrap();
+        watcher.join().unwrap();
+    });
+}
