@@ -2,6 +2,8 @@
 
 use crate::support::{Told, bounded, builder, cache, eventually, flush, on_each_shape};
 use cacheado::{CacheHandle, RemovalCause};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 #[test]
 fn the_bound_is_exact_after_a_flush() {
@@ -81,6 +83,33 @@ fn an_entry_heavier_than_a_shards_share_is_kept() {
             assert!(cache.weight() <= 100);
         }
         assert_eq!(cache.stats().rejected(), 0);
+    });
+}
+
+#[test]
+fn a_flush_comes_after_the_account_of_what_made_room() {
+    on_each_shape(|shards| {
+        for round in 0..50 {
+            let told = Arc::new(AtomicU64::new(0));
+            let count = Arc::clone(&told);
+            let cache = builder::<u64, u32>(shards)
+                .max_capacity(100)
+                .weigher(|_, value| *value)
+                .removal_listener(move |_, _, _| {
+                    // Slow, so that another shard can see the room before the listener is through.
+                    (0..20).for_each(|_| std::thread::yield_now());
+                    count.fetch_add(1, Ordering::SeqCst);
+                })
+                .build()
+                .expect("valid");
+            (0..100).for_each(|key| cache.insert(key, 1));
+            flush(&cache);
+            cache.insert(1_000 + round, 60);
+            flush(&cache);
+            let stats = cache.stats();
+            assert!(cache.weight() <= 100, "{stats:?}");
+            assert_eq!(told.load(Ordering::SeqCst), stats.evictions(), "{stats:?}");
+        }
     });
 }
 

@@ -128,6 +128,23 @@ fn a_clear_counts_no_key_twice() {
     });
 }
 
+#[test]
+fn a_clear_counts_all_that_lived_though_writes_follow() {
+    on_each_shape(|shards| {
+        let cache = builder::<u64, u64>(shards).max_capacity(1_000).build().expect("valid");
+        for round in 0..50 {
+            (0..1_000).for_each(|key| cache.insert(key, round));
+            flush(&cache);
+            let live = cache.len();
+            let cleared = cache.clear();
+            // More than there is room for beside the dead, who count as cleared and not as evicted.
+            (1_000..2_000).for_each(|key| cache.insert(key, round));
+            assert_eq!(cleared.wait().expect("shards live"), live, "round {round}");
+            cache.clear().wait().expect("shards live");
+        }
+    });
+}
+
 fn next(stream: &Receiver<Arc<Removal<u64, u64>>>) -> Arc<Removal<u64, u64>> {
     stream.recv_timeout(Duration::from_secs(30)).expect("told")
 }
