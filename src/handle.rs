@@ -242,7 +242,8 @@ where
     /// Resolves when everything that was submitted before is in place: the bound holds, `len`, `weight`
     /// and [`stats`](Self::stats) are exact, the listener has been called. An entry that has expired is
     /// still counted until its timer fires, up to about two milliseconds after its deadline; no reader
-    /// sees it.
+    /// sees it. Where an entry is heavier than a shard's share, other shards may evict a few entries more
+    /// just after.
     pub fn flush(&self) -> Reply<()> {
         self.front.ask_all(|(), ()| (), Command::Flush)
     }

@@ -362,7 +362,8 @@ impl<K, V> Fold<K, V> {
             }
             let excess = self.budget.book(self.store.weight());
             freed = 0;
-            while freed < excess {
+            // For others one by one, because all of them are asked at once and one may be enough.
+            while freed < if all_shares { excess.min(1) } else { excess } {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
                 let Some(slot) = self.store.victim().filter(|_| pays) else {
