@@ -42,7 +42,7 @@ impl<K, V> Front<K, V> {
     /// What makes an entry valid for a reader now.
     #[inline]
     pub(crate) fn validity(&self) -> Validity<'_> {
-        Validity { clock: &self.clock, generation: self.generation.current() }
+        Validity::new(&self.clock, self.generation.current())
     }
 
     /// The live entry of a key, without counting or touching it.
@@ -52,7 +52,7 @@ impl<K, V> Front<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (hash, shard) = self.route(key);
-        shard.find(hash, |k| key.equivalent(k), &self.validity(), pinned)
+        shard.find(hash, |k| key.equivalent(k), self.validity(), pinned)
     }
 
     /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
@@ -62,7 +62,7 @@ impl<K, V> Front<K, V> {
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (hash, shard) = self.route(key);
-        let found = shard.find(hash, |k| key.equivalent(k), &self.validity(), pinned);
+        let found = shard.find(hash, |k| key.equivalent(k), self.validity(), pinned);
         match found {
             Some(live) => self.hit(shard, live, pinned),
             None => self.counts.count(pinned.lane(), Caller::Miss),
@@ -75,19 +75,24 @@ impl<K, V> Front<K, V> {
         self.counts.count(pinned.lane(), Caller::Hit);
         live.entry().touch(shard.tick());
         if let Some(idle) = self.time_to_idle {
-            live.entry().extend_idle(deadline(self.clock.now(), idle));
+            live.extend_idle(deadline(self.clock.now(), idle));
         }
     }
 
     /// What a write or a load that begins now belongs to.
     pub(crate) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp { scope: GLOBAL, generation: self.generation.current() }
+        ScopeStamp::new(GLOBAL, self.generation.current())
+    }
+
+    /// Whether values expire even if nobody says so.
+    pub(crate) fn ages(&self) -> bool {
+        self.time_to_live.is_some() || self.time_to_idle.is_some()
     }
 
     /// When a value that is stored now expires, with the cache's time to live or one of its own.
     pub(crate) fn expiry(&self, time_to_live: Option<Duration>) -> Expiry {
         let time_to_live = time_to_live.or(self.time_to_live);
-        if time_to_live.is_none() && self.time_to_idle.is_none() {
+        if time_to_live.is_none() && !self.ages() {
             return Expiry::NEVER;
         }
         let now = self.clock.now();
@@ -107,7 +112,7 @@ impl<K, V> Front<K, V> {
     {
         let (hash, shard) = self.route(&key);
         let entry = Entry::write(hash.local(), self.stamp(), self.expiry(time_to_live), key, value);
-        (hash, shard, Draft::new(entry))
+        (hash, shard, entry)
     }
 
     /// Asks one shard to say when its backlog has room.

@@ -362,7 +362,7 @@ where
             let _ = Front::ready(shard).wait();
         }
         let pinned = reclaim::pin();
-        let taken = shard.remove(hash, |k| key.equivalent(k), &self.front.validity(), &pinned)?;
+        let taken = shard.remove(hash, |k| key.equivalent(k), self.front.validity(), &pinned)?;
         Some(read(taken.value()))
     }
 }

@@ -129,7 +129,7 @@ where
         loop {
             let validity = self.front.validity();
             let (seen, sight) =
-                self.shard.survey(self.hash, |k| self.key.equivalent(k), &validity, &pinned);
+                self.shard.survey(self.hash, |k| self.key.equivalent(k), validity, &pinned);
             match sight {
                 Sight::Live(live) if self.missed => return Step::Hit(live.value().clone()),
                 Sight::Live(live) => {
@@ -153,7 +153,8 @@ where
                 return Step::Full(Front::ready(self.shard));
             }
             let key = owned.take().unwrap_or_else(|| self.key.to_owned());
-            let draft = Flight::draft(self.hash.local(), self.front.stamp(), key);
+            let mortal = self.front.ages();
+            let draft = Flight::draft(self.hash.local(), self.front.stamp(), mortal, key);
             match self.shard.claim(self.hash, seen, draft, &pinned) {
                 Ok(permit) => {
                     self.front.counts.count(pinned.lane(), Caller::Load);

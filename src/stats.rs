@@ -2,7 +2,7 @@
 //!
 //! Owns the counters, knows nothing of what they count. Layer: base.
 
-use crate::sync::reclaim::{LANES, SHARED_LANE};
+use crate::sync::reclaim::LANES;
 use crate::sync::tally::{AtomicU64, Ordering};
 use std::fmt;
 
@@ -154,7 +154,9 @@ impl fmt::Display for Stats {
 
 /// The callers' counters: one lane for each thread, so that counting a hit touches no shared line.
 pub(crate) struct CallerCounts {
-    lanes: Box<[Lane]>,
+    own: Box<[Lane]>,
+    /// For threads that have no lane of their own.
+    shared: Lane,
 }
 
 #[repr(align(128))]
@@ -163,28 +165,28 @@ struct Lane([AtomicU64; CALLER_COUNTS]);
 
 impl CallerCounts {
     pub(crate) fn new() -> Self {
-        Self { lanes: (0..=LANES).map(|_| Lane::default()).collect() }
+        Self { own: (0..LANES).map(|_| Lane::default()).collect(), shared: Lane::default() }
     }
 
     /// Counts one, in the lane of the calling thread.
     #[inline]
     pub(crate) fn count(&self, lane: usize, what: Caller) {
-        let counter = &self.lanes[lane].0[what as usize];
-        if lane == SHARED_LANE {
-            // Relaxed: a statistic.
-            counter.fetch_add(1, Ordering::Relaxed);
-        } else {
+        if let Some(Lane(counters)) = self.own.get(lane) {
+            let counter = &counters[what as usize];
             // Relaxed: this thread alone writes the lane while it has it, so a load and a store count
             // exactly and cost no locked instruction; the lane's hand-over orders its owners.
             let count = counter.load(Ordering::Relaxed);
             // Relaxed: as above.
             counter.store(count + 1, Ordering::Relaxed);
+        } else {
+            // Relaxed: a statistic.
+            self.shared.0[what as usize].fetch_add(1, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn sum(&self) -> [u64; CALLER_COUNTS] {
         let mut sum = [0; CALLER_COUNTS];
-        for lane in &self.lanes {
+        for lane in self.own.iter().chain([&self.shared]) {
             for (total, counter) in sum.iter_mut().zip(&lane.0) {
                 // Relaxed: a statistic.
                 *total += counter.load(Ordering::Relaxed);

@@ -19,7 +19,7 @@ pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, 
 /// Atomics that no protocol hangs on (statistics, recency stamps): real ones also under loom, so that
 /// they add no branches to a search.
 pub(crate) mod tally {
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 }
 
 /// Threads that can be started, parked and woken: what a shard runs on.

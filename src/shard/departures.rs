@@ -4,7 +4,7 @@
 //! Runs all user code that concerns departed entries, each call in `catch_unwind`, on the shard
 //! thread. Knows neither the store nor the index. Layer: shard.
 
-use super::entry::{EntryRef, ScopeStamp};
+use super::entry::EntryRef;
 use super::graves::{Departed, Graves, Remains};
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
@@ -92,7 +92,7 @@ impl<K, V> Departures<K, V> {
 
     /// Books an entry that a clear had ended: for the count of the clear that ended its generation.
     pub(super) fn depart_cleared(&mut self, entry: EntryRef<K, V>) {
-        let ScopeStamp { generation, .. } = entry.get().stamp();
+        let generation = entry.get().stamp().generation();
         if generation >= self.answered {
             *self.cleared.entry(generation).or_default() += 1;
         }

@@ -1,7 +1,7 @@
 //! The operations of a chain and the entry that the index publishes: one header, several bodies.
 //!
 //! Every operation begins with an [`Op`] header, so that a chain can hold them all behind one pointer
-//! width; its `kind` says what follows. An [`Entry`] is written by its maker, shared by a successful
+//! width; its kind says what follows. An [`Entry`] is written by its maker, shared by a successful
 //! compare-and-swap, and from then on immutable but for the atomics in it and, while it is
 //! [`State::Loading`], its value, which belongs to the one leader of the load.
 //!
@@ -12,73 +12,52 @@
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 pub(crate) use super::link::Link;
+pub(crate) use super::op::{Kind, Op};
 use super::pending::Draft;
 pub(crate) use super::state::{Expiry, ScopeStamp, State, Validity};
 use crate::clock::{Clock, NEVER};
-use crate::store::{Resident, Slot, Store};
+use crate::store::{Resident, Slot, Store, Tick};
+use crate::sync::Ordering;
 use crate::sync::tally;
-use crate::sync::{AtomicPtr, AtomicU8, Ordering};
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 
-/// The idle deadline of an entry that was seen to have passed it.
-const IDLED_OUT: u64 = 0;
-
-/// What every operation in a pending chain begins with.
-#[repr(C)]
-pub(crate) struct Op {
-    pub(super) link: AtomicPtr<Op>,
-    /// The part of the key's hash that a shard needs.
-    pub(super) hash: u32,
-    pub(super) kind: Kind,
-    /// How many operations that a fold can take hang from here on, this one included.
-    pub(super) depth: tally::AtomicU8,
-    /// Only of use in an entry; here because the header has room for it.
-    state: AtomicU8,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(crate) enum Kind {
-    /// An [`Entry`] that replaces what its key had.
-    Write,
-    /// A [`Flight`](super::flight::Flight): a load, running or finished.
-    Load,
-    /// A [`Farewell`]: an entry was removed and must be taken out.
-    Removal,
-    /// Nothing; stands between the head and unfinished loads after a fold, so that a head that was
-    /// seen before never comes back.
-    Base,
-}
-
-impl Op {
-    pub(super) fn new(kind: Kind, hash: u32, state: State) -> Self {
-        Self {
-            link: AtomicPtr::new(std::ptr::null_mut()),
-            hash,
-            kind,
-            depth: tally::AtomicU8::new(0),
-            state: AtomicU8::new(state as u8),
-        }
-    }
-}
+/// When an entry was due that was seen to have expired: for good.
+const OVER: u64 = 0;
 
 /// A key and its value, as chains and the index point to them.
 #[repr(C)]
 pub(crate) struct Entry<K, V> {
     op: Op,
-    /// The shard's tick of the latest read (recency), see `store::policy`.
-    tick: tally::AtomicU32,
-    scope: u32,
-    generation: u64,
-    /// When it expires whatever happens. Written before the entry is [`State::Live`].
-    deadline: tally::AtomicU64,
-    /// When it expires unless it is read before.
-    idle: tally::AtomicU64,
+    stamp: ScopeStamp,
     pub(crate) key: K,
     value: UnsafeCell<MaybeUninit<V>>,
+}
+
+/// An entry that can expire. Only such carry their times: others are smaller by them.
+#[repr(C)]
+struct Mortal<K, V> {
+    entry: Entry<K, V>,
+    times: Times,
+}
+
+/// When an entry expires. Written before the entry is [`State::Live`].
+struct Times {
+    /// As things stand.
+    due: tally::AtomicU64,
+    /// However often it is read.
+    deadline: tally::AtomicU64,
+}
+
+impl Times {
+    fn new(expiry: Expiry) -> Self {
+        Self {
+            due: tally::AtomicU64::new(expiry.first()),
+            deadline: tally::AtomicU64::new(expiry.deadline),
+        }
+    }
 }
 
 // SAFETY: [invariant: published-immutable] an entry is shared only after it was made; its value is
@@ -117,8 +96,70 @@ impl<'g, K, V> Seen<'g, K, V> {
 
     /// The entry as a reader may have it: live, not cleared, not expired.
     #[inline]
-    pub(crate) fn alive(self, validity: &Validity<'_>) -> Option<Live<'g, K, V>> {
-        self.entry().is_alive(validity).then_some(Live(self))
+    pub(crate) fn alive(self, validity: Validity<'_>) -> Option<Live<'g, K, V>> {
+        let entry = self.entry();
+        // Acquire: whoever sees the entry live sees its value [edge: load-done].
+        let alive = State::answers(entry.op.state.load(Ordering::Acquire))
+            && entry.stamp >= validity.since
+            && !(entry.op.is_mortal() && self.has_expired(validity.clock));
+        alive.then_some(Live(self))
+    }
+
+    /// Its times, if it can expire.
+    fn times(self) -> Option<&'g Times> {
+        let mortal = self.entry().op.is_mortal().then(|| self.at.cast::<Mortal<K, V>>())?;
+        // SAFETY: [invariant: mortal] the header says what was made, and `at` is what came from its
+        // making; it outlives the pin [invariant: pinned-walk].
+        Some(&unsafe { mortal.as_ref() }.times)
+    }
+
+    /// Whether it has expired, for good: whoever sees it first makes it final, so that no slower reader
+    /// can extend its life after. Reads the clock only if the entry can expire.
+    #[cold]
+    pub(super) fn has_expired(self, clock: &Clock) -> bool {
+        let Some(Times { due, .. }) = self.times() else { return false };
+        let now = clock.now();
+        // Relaxed: one variable, which only grows until it is final.
+        let expires = due.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |due| {
+            (due <= now).then_some(OVER)
+        });
+        expires.is_ok()
+    }
+
+    /// Ends the load with `value`. Gives it back if the load was superseded meanwhile: it must not be
+    /// published then.
+    ///
+    /// # Safety
+    ///
+    /// The caller is the leader of this load and calls once.
+    pub(super) unsafe fn finish(self, value: V, expiry: Expiry) -> Result<(), V> {
+        let entry = self.entry();
+        debug_assert!(entry.op.is_mortal() || expiry.first() == NEVER, "an immortal would expire");
+        if let Some(Times { due, deadline }) = self.times() {
+            // Relaxed: published by the change below.
+            due.store(expiry.first(), tally::Ordering::Relaxed);
+            // Relaxed: published by the change below.
+            deadline.store(expiry.deadline, tally::Ordering::Relaxed);
+        }
+        // SAFETY: [invariant: one-leader] while the state is Loading or Superseded only the leader
+        // touches the cell, and the caller is the leader.
+        let cell = unsafe { &mut *entry.value.get() };
+        cell.write(value);
+        let live = entry.op.state.compare_exchange(
+            State::Loading as u8,
+            State::Live as u8,
+            // Release: a reader that sees Live sees the value and its deadlines [edge: load-done].
+            Ordering::Release,
+            // Relaxed: on failure nothing of the superseder is read.
+            Ordering::Relaxed,
+        );
+        if live.is_ok() {
+            return Ok(());
+        }
+        // SAFETY: [invariant: one-leader] written above; the state was Superseded, so nobody reads it.
+        let value = unsafe { cell.assume_init_read() };
+        entry.abandon();
+        Err(value)
     }
 }
 
@@ -137,6 +178,18 @@ impl<'g, K, V> Live<'g, K, V> {
     #[inline]
     pub(crate) fn entry(self) -> &'g Entry<K, V> {
         self.0.entry()
+    }
+
+    /// Lets the entry live until `idle`, or its deadline; called by readers of caches that have a time
+    /// to idle.
+    pub(crate) fn extend_idle(self, idle: u64) {
+        let Some(Times { due, deadline }) = self.0.times() else { return };
+        // Relaxed: the deadline was written before the entry was shared.
+        let until = idle.min(deadline.load(tally::Ordering::Relaxed));
+        // Relaxed: see `has_expired`.
+        let _ = due.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |due| {
+            (due != OVER && due < until).then_some(until)
+        });
     }
 
     /// The entry, for the shard to take out and free.
@@ -159,39 +212,62 @@ impl<K, V> Entry<K, V> {
         expiry: Expiry,
         key: K,
         value: V,
-    ) -> Box<Self> {
-        Self::new(
-            Op::new(Kind::Write, hash, State::Live),
-            stamp,
-            expiry,
-            key,
-            MaybeUninit::new(value),
-        )
+    ) -> Draft<Self> {
+        let op = Op::new(Kind::Write, hash, State::Live);
+        let times = (expiry.first() != NEVER).then(|| Times::new(expiry));
+        let entry = Self::make(op, stamp, times, key, MaybeUninit::new(value));
+        // SAFETY: [invariant: draft] made just now and shared with nobody.
+        unsafe { Draft::of(entry) }
     }
 
     /// The entry that a load will fill. Its own `op` is in no chain until the fold has published it:
-    /// the flight's is.
-    pub(super) fn loading(hash: u32, stamp: ScopeStamp, key: K) -> Box<Self> {
+    /// the flight's is. `mortal`: whether its value will be able to expire.
+    pub(super) fn loading(hash: u32, stamp: ScopeStamp, mortal: bool, key: K) -> NonNull<Self> {
         let op = Op::new(Kind::Write, hash, State::Loading);
-        Self::new(op, stamp, Expiry::NEVER, key, MaybeUninit::uninit())
+        let times = mortal.then(|| Times::new(Expiry::NEVER));
+        Self::make(op, stamp, times, key, MaybeUninit::uninit())
     }
 
-    fn new(op: Op, stamp: ScopeStamp, expiry: Expiry, key: K, value: MaybeUninit<V>) -> Box<Self> {
-        Box::new(Self {
-            op,
-            tick: tally::AtomicU32::new(0),
-            scope: stamp.scope,
-            generation: stamp.generation,
-            deadline: tally::AtomicU64::new(expiry.deadline),
-            idle: tally::AtomicU64::new(expiry.idle),
-            key,
-            value: UnsafeCell::new(value),
-        })
+    fn make(
+        op: Op,
+        stamp: ScopeStamp,
+        times: Option<Times>,
+        key: K,
+        value: MaybeUninit<V>,
+    ) -> NonNull<Self> {
+        let value = UnsafeCell::new(value);
+        let Some(times) = times else {
+            return NonNull::from(Box::leak(Box::new(Self { op, stamp, key, value })));
+        };
+        let entry = Self { op: op.of_mortal(), stamp, key, value };
+        NonNull::from(Box::leak(Box::new(Mortal { entry, times }))).cast()
+    }
+
+    /// Frees an entry and gives what it held. No value if it never had one.
+    ///
+    /// # Safety
+    ///
+    /// It came from `make` and nobody else can reach it any more.
+    pub(super) unsafe fn unmake(at: NonNull<Self>) -> (K, Option<V>) {
+        // SAFETY: [invariant: mortal] the caller has the entry to itself.
+        let is_mortal = unsafe { at.as_ref() }.op.is_mortal();
+        let entry = if is_mortal {
+            // SAFETY: [invariant: mortal] the header says what was boxed.
+            unsafe { Box::from_raw(at.cast::<Mortal<K, V>>().as_ptr()) }.entry
+        } else {
+            // SAFETY: [invariant: mortal] the header says what was boxed.
+            *unsafe { Box::from_raw(at.as_ptr()) }
+        };
+        let has_value = entry.state().has_value();
+        let Self { key, value, .. } = entry;
+        // SAFETY: [invariant: published-immutable] the states above are entered only with a value.
+        (key, has_value.then(|| unsafe { value.into_inner().assume_init() }))
     }
 
     /// Takes key and value back out of a write that was never submitted.
     pub(crate) fn take_back(draft: Draft<Self>) -> (K, V) {
-        let (key, value) = draft.into_box().into_parts();
+        // SAFETY: [invariant: draft] it was shared with nobody.
+        let (key, value) = unsafe { Self::unmake(draft.into_raw()) };
         (key, value.expect("a write was made with a value"))
     }
 
@@ -201,7 +277,7 @@ impl<K, V> Entry<K, V> {
     }
 
     pub(crate) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp { scope: self.scope, generation: self.generation }
+        self.stamp
     }
 
     #[inline]
@@ -209,45 +285,6 @@ impl<K, V> Entry<K, V> {
         // Acquire: whoever sees a load finished sees its value [edge: load-done]; whoever sees an
         // entry removed or gone sees what its taker did before [edge: entry-taken].
         State::of(self.op.state.load(Ordering::Acquire))
-    }
-
-    /// Whether a reader may have the value: live, not cleared, not expired.
-    #[inline]
-    fn is_alive(&self, validity: &Validity<'_>) -> bool {
-        // Acquire: whoever sees the entry live sees its value [edge: load-done].
-        State::answers(self.op.state.load(Ordering::Acquire))
-            && self.generation >= validity.generation
-            && !self.has_expired(validity.clock)
-    }
-
-    /// Whether a deadline has passed. Reads the clock only if there is one. That an entry was idle for
-    /// too long is made final by whoever sees it first: no slower reader can extend its life after.
-    #[inline]
-    pub(super) fn has_expired(&self, clock: &Clock) -> bool {
-        let first = self.expires_at();
-        first != NEVER && self.has_expired_by(clock.now())
-    }
-
-    fn has_expired_by(&self, now: u64) -> bool {
-        // Relaxed: the deadline was written before the entry was shared.
-        if self.deadline.load(tally::Ordering::Relaxed) <= now {
-            return true;
-        }
-        // Relaxed: one variable, which only grows until it is final.
-        let final_if_over =
-            self.idle.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |idle| {
-                (idle <= now).then_some(IDLED_OUT)
-            });
-        final_if_over.is_ok()
-    }
-
-    /// The first of its deadlines.
-    #[inline]
-    pub(crate) fn expires_at(&self) -> u64 {
-        // Relaxed: the deadline was written before the entry was shared.
-        let deadline = self.deadline.load(tally::Ordering::Relaxed);
-        // Relaxed: a reader that misses the latest extension misses an entry it might have had.
-        deadline.min(self.idle.load(tally::Ordering::Relaxed))
     }
 
     /// The value, once there is one, whatever has become of the entry.
@@ -270,20 +307,12 @@ impl<K, V> Entry<K, V> {
     /// Notes that the entry was read in `tick`. Hot entries stop writing: only the first read in a
     /// tick stores.
     #[inline]
-    pub(crate) fn touch(&self, tick: u32) {
+    pub(crate) fn touch(&self, tick: Tick) {
         // Relaxed: recency is advice, it orders nothing.
-        if self.tick.load(tally::Ordering::Relaxed) != tick {
+        if self.op.tick.load(tally::Ordering::Relaxed) != tick {
             // Relaxed: as above.
-            self.tick.store(tick, tally::Ordering::Relaxed);
+            self.op.tick.store(tick, tally::Ordering::Relaxed);
         }
-    }
-
-    /// Moves the idle deadline; called by readers of caches that have a time to idle.
-    pub(crate) fn extend_idle(&self, idle: u64) {
-        // Relaxed: see `has_expired_by`.
-        let _ = self.idle.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |now| {
-            (now != IDLED_OUT && now < idle).then_some(idle)
-        });
     }
 
     /// A remover's claim: `true` for exactly one caller, who must submit a [`Farewell`] for it.
@@ -317,51 +346,10 @@ impl<K, V> Entry<K, V> {
             .is_ok()
     }
 
-    /// Ends the load with `value`. Gives it back if the load was superseded meanwhile: it must not be
-    /// published then.
-    ///
-    /// # Safety
-    ///
-    /// The caller is the leader of this load and calls once.
-    pub(super) unsafe fn finish(&self, value: V, expiry: Expiry) -> Result<(), V> {
-        // Relaxed: published by the change below.
-        self.deadline.store(expiry.deadline, tally::Ordering::Relaxed);
-        // Relaxed: published by the change below.
-        self.idle.store(expiry.idle, tally::Ordering::Relaxed);
-        // SAFETY: [invariant: one-leader] while the state is Loading or Superseded only the leader
-        // touches the cell, and the caller is the leader.
-        let cell = unsafe { &mut *self.value.get() };
-        cell.write(value);
-        let live = self.op.state.compare_exchange(
-            State::Loading as u8,
-            State::Live as u8,
-            // Release: a reader that sees Live sees the value and its deadlines [edge: load-done].
-            Ordering::Release,
-            // Relaxed: on failure nothing of the superseder is read.
-            Ordering::Relaxed,
-        );
-        if live.is_ok() {
-            return Ok(());
-        }
-        // SAFETY: [invariant: one-leader] written above; the state was Superseded, so nobody reads it.
-        let value = unsafe { cell.assume_init_read() };
-        self.abandon();
-        Err(value)
-    }
-
     /// Ends the load without a value. Only the leader calls it, once.
     pub(super) fn abandon(&self) {
         // Release: the fold that takes the flight out sees the leader's last steps [edge: load-done].
         self.op.state.store(State::Void as u8, Ordering::Release);
-    }
-
-    /// Takes key and value out of an entry that nobody else can reach any more. No value if it never
-    /// had one.
-    pub(super) fn into_parts(self) -> (K, Option<V>) {
-        let has_value = self.state().has_value();
-        let Self { key, value, .. } = self;
-        // SAFETY: [invariant: published-immutable] the states above are entered only with a value.
-        (key, has_value.then(|| unsafe { value.into_inner().assume_init() }))
     }
 }
 
@@ -421,6 +409,12 @@ impl<K, V> EntryRef<K, V> {
         // and the shard forgets its copies before it gives the entry to the graves.
         unsafe { self.0.as_ref() }
     }
+
+    /// The entry as a reader sees it, for the shard thread.
+    pub(super) fn seen(&self) -> Seen<'_, K, V> {
+        // SAFETY: [invariant: graves] as in `get`.
+        unsafe { Seen::new(self.0) }
+    }
 }
 
 impl<K, V> EntryRef<K, V> {
@@ -428,22 +422,24 @@ impl<K, V> EntryRef<K, V> {
     pub(super) fn pair<'a>(
         self,
         _owner: &'a Store<Self>,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
     ) -> Option<(&'a K, &'a V)> {
         // SAFETY: [invariant: graves] residents are retired by who changes the store, and it is borrowed.
-        let entry = unsafe { &*self.0.as_ptr() };
-        entry.is_alive(validity).then(|| entry.value()).flatten().map(|value| (&entry.key, value))
+        let live = unsafe { Seen::new(self.0) }.alive(validity)?;
+        Some((&live.entry().key, live.value()))
     }
 }
 
 impl<K, V> Resident for EntryRef<K, V> {
-    fn stamp(&self) -> u32 {
+    fn stamp(&self) -> Tick {
         // Relaxed: recency is advice.
-        self.get().tick.load(tally::Ordering::Relaxed)
+        self.get().op.tick.load(tally::Ordering::Relaxed)
     }
 
     fn deadline(&self) -> u64 {
-        self.get().expires_at()
+        let times = self.seen().times();
+        // Relaxed: a reader's extension that is missed here is seen when the timer fires.
+        times.map_or(NEVER, |times| times.due.load(tally::Ordering::Relaxed))
     }
 }
 
@@ -466,8 +462,8 @@ impl<K, V> EntryRef<K, V> {
     }
 
     /// Notes the tick in which the entry entered the store. Shard thread only.
-    pub(super) fn set_tick(&self, tick: u32) {
+    pub(super) fn set_tick(&self, tick: Tick) {
         // Relaxed: recency is advice.
-        self.get().tick.store(tick, tally::Ordering::Relaxed);
+        self.get().op.tick.store(tick, tally::Ordering::Relaxed);
     }
 }

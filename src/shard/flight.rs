@@ -47,8 +47,8 @@ pub(crate) type Ticket<V> = oneshot::AsyncReceiver<Outcome<V>>;
 
 impl<K, V> Flight<K, V> {
     /// A load that is ready to be submitted, and the entry it will fill.
-    pub(crate) fn draft(hash: u32, stamp: ScopeStamp, key: K) -> Draft<Self> {
-        let entry = NonNull::from(Box::leak(Entry::loading(hash, stamp, key)));
+    pub(crate) fn draft(hash: u32, stamp: ScopeStamp, mortal: bool, key: K) -> Draft<Self> {
+        let entry = Entry::loading(hash, stamp, mortal, key);
         Draft::new(Box::new(Self {
             op: Op::new(Kind::Load, hash, State::Void),
             entry: EntryRef(entry),
@@ -58,10 +58,10 @@ impl<K, V> Flight<K, V> {
 
     /// Takes the key out of a load that was never submitted.
     pub(crate) fn into_key(draft: Draft<Self>) -> K {
-        let flight = draft.into_box();
+        // SAFETY: [invariant: draft] the flight was made as a box and shared with nobody.
+        let flight = unsafe { Box::from_raw(draft.into_raw().as_ptr()) };
         // SAFETY: [invariant: draft] the entry was made with the flight and shared with nobody.
-        let entry = unsafe { Box::from_raw(flight.entry.0.as_ptr()) };
-        entry.into_parts().0
+        unsafe { Entry::unmake(flight.entry.0) }.0
     }
 
     /// The key's hash, without a look at the entry.
@@ -178,7 +178,7 @@ impl<K, V> LoadPermit<K, V> {
     pub(crate) fn supersede_if_older(&self, generation: u64) {
         // SAFETY: [invariant: one-leader] an unfinished flight stays in its chain.
         let flight = unsafe { self.flight.as_ref() };
-        if flight.entry().stamp().generation < generation {
+        if flight.entry().stamp().generation() < generation {
             flight.entry().supersede();
         }
     }
@@ -190,7 +190,7 @@ impl<K, V> LoadPermit<K, V> {
         // keeps it after its end.
         let flight = unsafe { self.flight.as_ref() };
         // SAFETY: [invariant: one-leader] we hold the only permit and give it up here.
-        let unpublished = unsafe { flight.entry().finish(value, expiry) }.err();
+        let unpublished = unsafe { flight.seen().finish(value, expiry) }.err();
         (flight.close(), unpublished)
     }
 

@@ -132,7 +132,7 @@ impl<K: Eq, V> Fold<K, V> {
             };
             work.kept.push(false);
             let Some(entry) = entry else { continue };
-            let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation;
+            let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation();
             let Some(i) = self.group_of(&work.groups, entry, own) else {
                 let verdict = self.verdict(entry, generation);
                 work.groups.push(Group { newest: entry, oldest: entry, verdict });
@@ -149,7 +149,7 @@ impl<K: Eq, V> Fold<K, V> {
     /// How a load ended; nothing if it is still in flight. A newer operation on the key beats a load
     /// that is: its value will not be published, and nobody joins it any more.
     fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
-        let began = entry.get().stamp().generation;
+        let began = entry.get().stamp().generation();
         let newer = |group: &Group<K, V>| group.generation() >= began;
         if entry.get().state() == State::Loading && self.group_of(groups, entry, newer).is_some() {
             // Whether it succeeds, a remover was faster or the load has ended: the state tells below.
@@ -186,9 +186,9 @@ impl<K: Eq, V> Fold<K, V> {
             }
             _ => Some(1),
         };
-        let fate = if subject.stamp().generation < generation {
+        let fate = if subject.stamp().generation() < generation {
             Fate::Cleared
-        } else if subject.has_expired(&self.clock) {
+        } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else {
             match weight {
@@ -214,9 +214,9 @@ impl<K: Eq, V> Fold<K, V> {
         newer_is_rejected: bool,
     ) -> Fate {
         let (was, is) = (older.get(), newer.get());
-        let fate = if was.stamp().generation < is.stamp().generation {
+        let fate = if was.stamp().generation() < is.stamp().generation() {
             Fate::Cleared
-        } else if was.has_expired(&self.clock) {
+        } else if older.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else if newer_is_rejected {
             Fate::Departs(RemovalCause::Removed)
@@ -244,7 +244,7 @@ impl<K: Eq, V> Fold<K, V> {
         });
         // An entry of a later generation is none of this group's business. One without a slot was
         // published in this very fold: `Eq` contradicts itself, and then both stay.
-        let old = old.filter(|old| old.get().stamp().generation <= group.generation());
+        let old = old.filter(|old| old.get().stamp().generation() <= group.generation());
         let Some((old, slot)) = old.and_then(|old| Some((old, old.slot()?))) else {
             if !group.rejects_its_oldest() {
                 self.departures.counts.insertions += 1;
@@ -322,7 +322,7 @@ impl<K: Eq, V> Fold<K, V> {
 impl<K, V> Group<K, V> {
     /// The generation of all its writes.
     fn generation(&self) -> u64 {
-        self.newest.get().stamp().generation
+        self.newest.get().stamp().generation()
     }
 
     /// Whether the oldest write so far is the newest and is not kept.
@@ -415,7 +415,7 @@ impl<K, V> Fold<K, V> {
             let cleared = self
                 .store
                 .at(slot)
-                .is_some_and(|entry| entry.get().stamp().generation < generation);
+                .is_some_and(|entry| entry.get().stamp().generation() < generation);
             if cleared {
                 self.take_out(shard, slot, RemovalCause::Removed, generation);
             }
@@ -429,11 +429,11 @@ impl<K, V> Fold<K, V> {
         self.writer.withdraw(&shard.index, entry);
         if !entry.get().take_by_shard() {
             entry.set_slot(None);
-        } else if entry.get().stamp().generation < generation
-            && !entry.get().has_expired(&self.clock)
+        } else if entry.get().stamp().generation() < generation
+            && !entry.seen().has_expired(&self.clock)
         {
             self.departures.depart_cleared(entry);
-        } else if entry.get().has_expired(&self.clock) {
+        } else if entry.seen().has_expired(&self.clock) {
             self.departures.depart(entry, RemovalCause::Expired);
         } else {
             self.departures.depart(entry, cause);
@@ -442,8 +442,8 @@ impl<K, V> Fold<K, V> {
 
     /// Every resident that is alive.
     pub(super) fn residents(&self, generation: u64) -> impl Iterator<Item = (&K, &V)> {
-        let validity = Validity { clock: &self.clock, generation };
-        self.store.iter().filter_map(move |(_, entry)| entry.pair(&self.store, &validity))
+        let validity = Validity::new(&self.clock, generation);
+        self.store.iter().filter_map(move |(_, entry)| entry.pair(&self.store, validity))
     }
 
     /// Whether a shard with these counts evicts its own entries while the cache is over.

@@ -112,8 +112,7 @@ fn free<K, V>(remains: Remains<K, V>, departed: &mut impl FnMut(Departed<K, V>))
     match remains {
         Remains::Entry(entry, cause) => {
             // SAFETY: [invariant: graves] retired once, and its last reader has gone.
-            let entry: Box<Entry<K, V>> = unsafe { Box::from_raw(entry.0.as_ptr()) };
-            let (key, value) = entry.into_parts();
+            let (key, value) = unsafe { Entry::unmake(entry.0) };
             departed((key, value, cause));
         }
         Remains::Op(op) => free_op::<K, V>(op.at),
@@ -123,7 +122,7 @@ fn free<K, V>(remains: Remains<K, V>, departed: &mut impl FnMut(Departed<K, V>))
 
 fn free_op<K, V>(op: NonNull<Op>) {
     // SAFETY: [invariant: graves] retired once, and its last reader has gone.
-    match unsafe { op.as_ref() }.kind {
+    match unsafe { op.as_ref() }.kind() {
         Kind::Load => {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Flight<K, V>>().as_ptr()) });

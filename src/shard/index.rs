@@ -211,30 +211,29 @@ impl<K, V> Table<K, V> {
         hash: u32,
         is_it: impl Fn(&Entry<K, V>) -> bool,
     ) -> Option<(Place, NonNull<Entry<K, V>>)> {
-        let tag = tag(hash);
-        let mut at = home(hash, self.buckets.len());
-        for _ in 0..self.buckets.len() {
-            let bucket = &self.buckets[at];
-            // Acquire: a tag that is seen has its pointer behind it [edge: publish].
-            let control = bucket.control.load(Ordering::Acquire);
-            let mut candidates = matching(control, tag);
-            while candidates != 0 {
-                let cell = (candidates.trailing_zeros() / 8) as usize;
-                // Acquire: the entry is read next [edge: publish].
-                if let Some(entry) = NonNull::new(bucket.cells[cell].load(Ordering::Acquire)) {
-                    // SAFETY: [invariant: graves] readers are pinned and the writer is the shard: an
-                    // entry that is found in a cell is not freed under either.
-                    let candidate = unsafe { entry.as_ref() };
-                    if candidate.hash() == hash && is_it(candidate) {
-                        return Some((Place { bucket: at, cell }, entry));
-                    }
-                }
-                candidates &= candidates - 1;
-            }
-            if control >> OVERFLOW_SHIFT == 0 {
-                return None;
-            }
+        let at = home(hash, self.buckets.len());
+        match self.buckets[at].search(hash, &is_it) {
+            Ok((cell, entry)) => Some((Place { bucket: at, cell }, entry)),
+            Err(0) => None,
+            Err(_) => self.probe_on(at, hash, is_it),
+        }
+    }
+
+    /// Goes on with a probe behind bucket `at`, which has overflowed.
+    #[cold]
+    fn probe_on(
+        &self,
+        mut at: usize,
+        hash: u32,
+        is_it: impl Fn(&Entry<K, V>) -> bool,
+    ) -> Option<(Place, NonNull<Entry<K, V>>)> {
+        for _ in 1..self.buckets.len() {
             at = self.after(at);
+            match self.buckets[at].search(hash, &is_it) {
+                Ok((cell, entry)) => return Some((Place { bucket: at, cell }, entry)),
+                Err(0) => return None,
+                Err(_) => {}
+            }
         }
         None
     }
@@ -297,6 +296,33 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Bucket<K, V> {
+    /// The first cell whose entry has the hash and is accepted; if there is none, how many entries
+    /// have passed this bucket.
+    #[inline]
+    fn search(
+        &self,
+        hash: u32,
+        is_it: impl Fn(&Entry<K, V>) -> bool,
+    ) -> Result<(usize, NonNull<Entry<K, V>>), u64> {
+        // Acquire: a tag that is seen has its pointer behind it [edge: publish].
+        let control = self.control.load(Ordering::Acquire);
+        let mut candidates = matching(control, tags(hash));
+        while candidates != 0 {
+            let cell = (candidates.trailing_zeros() / 8) as usize;
+            // Acquire: the entry is read next [edge: publish].
+            if let Some(entry) = NonNull::new(self.cells[cell].load(Ordering::Acquire)) {
+                // SAFETY: [invariant: graves] readers are pinned and the writer is the shard: an
+                // entry that is found in a cell is not freed under either.
+                let candidate = unsafe { entry.as_ref() };
+                if candidate.hash() == hash && is_it(candidate) {
+                    return Ok((cell, entry));
+                }
+            }
+            candidates &= candidates - 1;
+        }
+        Err(control >> OVERFLOW_SHIFT)
+    }
+
     /// Counts an entry that passes this full bucket, or no longer does. A count that reached its
     /// maximum stays there: probes go on, which costs time and never an entry.
     fn count_overflow(&self, control: u64, change: i64) {
@@ -315,11 +341,17 @@ impl<K, V> Bucket<K, V> {
     }
 }
 
-/// The high bit of every tag byte of `control` that equals `tag`, and perhaps of some that do not: the
+/// The tag of a hash in every tag byte.
+#[inline]
+fn tags(hash: u32) -> u64 {
+    ONES * u64::from(tag(hash))
+}
+
+/// The high bit of every tag byte of `control` that equals that of `tags`, and perhaps of some that do not: the
 /// classic zero-byte test, whose false positives the key comparison sorts out.
 #[inline]
-fn matching(control: u64, tag: u8) -> u64 {
-    let differing = control ^ (ONES * u64::from(tag));
+fn matching(control: u64, tags: u64) -> u64 {
+    let differing = control ^ tags;
     differing.wrapping_sub(ONES) & !differing & HIGHS
 }
 
@@ -351,16 +383,16 @@ fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
 
 #[cfg(test)]
 mod tests {
-    use super::{ONES, matching};
+    use super::{HIGHS, ONES, matching};
 
     #[test]
     fn a_control_word_finds_every_tag_it_holds() {
         for cell in 0..7 {
             for tag in 1..=255_u8 {
                 let control = u64::from(tag) << (8 * cell) | 0xff << 56;
-                assert_ne!(matching(control, tag) & 0x80 << (8 * cell), 0);
+                assert_ne!(matching(control, ONES * u64::from(tag)) & 0x80 << (8 * cell), 0);
             }
         }
-        assert_eq!(matching(0, 1) & ONES, 0);
+        assert_eq!(matching(0, ONES) & HIGHS, 0);
     }
 }

@@ -26,6 +26,12 @@ impl Link {
         Self(std::ptr::without_provenance_mut(number << 2 | CUT))
     }
 
+    /// Whether a slot with this head is empty. A head is never the mark of a cut, so that one bit tells.
+    #[inline]
+    pub(super) fn is_empty_head(self) -> bool {
+        self.0.addr() & END != 0
+    }
+
     #[inline]
     pub(super) fn is_end(self) -> bool {
         self.0.addr() & MARK == END

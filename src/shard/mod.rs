@@ -22,12 +22,14 @@ mod graves;
 pub(crate) mod hash;
 pub(crate) mod index;
 mod link;
+mod op;
 pub(crate) mod pending;
 pub(crate) mod signal;
 mod state;
 pub(crate) mod worker;
 
 use crate::stats::Published;
+use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally;
@@ -43,7 +45,7 @@ use signal::Signal;
 pub(crate) struct Shard<K, V> {
     index: ReadIndex<K, V>,
     /// The store's recency tick, for readers to leave in what they read.
-    tick: tally::AtomicU32,
+    tick: tally::AtomicU16,
     pending: Pending<K, V>,
     /// The most operations that may wait for the shard.
     backlog_limit: i64,
@@ -68,7 +70,7 @@ impl<K, V> Shard<K, V> {
         let backlog_limit = i64::try_from(backlog).unwrap_or(i64::MAX);
         Self {
             index: ReadIndex::new(entries),
-            tick: tally::AtomicU32::new(0),
+            tick: tally::AtomicU16::new(0),
             pending: Pending::new(),
             backlog_limit,
             mailbox: Mailbox::new(),
@@ -83,11 +85,11 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
-        if head.is_end() {
+        if head.is_empty_head() {
             return self.published(hash, is_key, validity, pinned);
         }
         match self.survey_in_flight(head, hash, is_key, validity, pinned).1 {
@@ -101,7 +103,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         self.index.find(hash.local(), |entry| is_key(&entry.key), pinned)?.alive(validity)
@@ -113,7 +115,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> (Link, Sight<'g, K, V>) {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
@@ -128,12 +130,12 @@ impl<K, V> Shard<K, V> {
         mut head: Link,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> (Link, Sight<'g, K, V>) {
         // An operation of a generation that has ended says nothing: what came after the clear counts,
         // though it may hang below a slow write that was issued before.
-        let current = |entry: &Entry<K, V>| entry.stamp().generation >= validity.generation;
+        let current = |entry: &Entry<K, V>| entry.stamp() >= validity.since;
         let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && current(entry);
         let mut walk = self.pending.walk(head, pinned);
         loop {
@@ -170,7 +172,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         loop {
@@ -292,13 +294,13 @@ impl<K, V> Shard<K, V> {
 
     /// The recency tick, to be left in an entry that was read.
     #[inline]
-    pub(crate) fn tick(&self) -> u32 {
+    pub(crate) fn tick(&self) -> Tick {
         // Relaxed: recency is advice.
         self.tick.load(tally::Ordering::Relaxed)
     }
 }
 
-fn decide<'g, K, V>(seen: Seen<'g, K, V>, validity: &Validity<'_>) -> Sight<'g, K, V> {
+fn decide<'g, K, V>(seen: Seen<'g, K, V>, validity: Validity<'_>) -> Sight<'g, K, V> {
     seen.alive(validity).map_or(Sight::Absent, Sight::Live)
 }
 

@@ -16,7 +16,6 @@
 use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, Seen, State};
 use super::flight::Flight;
 use crate::sync::reclaim::Guard;
-use crate::sync::tally;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -25,13 +24,14 @@ use std::ptr::NonNull;
 pub(crate) const SLOTS: usize = if cfg!(cache_loom) { 1 } else { 1024 };
 
 /// How many operations may hang in one slot before a submit must wait for the shard.
-pub(crate) const DEPTH_LIMIT: u8 = if cfg!(cache_loom) { 4 } else { 32 };
+pub(crate) const DEPTH_LIMIT: u8 = if cfg!(cache_loom) { 4 } else { Op::MAX_DEPTH };
 
 const WORDS: usize = SLOTS.div_ceil(64);
 
 /// The operations of one shard that are in flight.
 pub(crate) struct Pending<K, V> {
-    heads: Box<[AtomicPtr<Op>]>,
+    /// In place, so that a read reaches its head without another pointer.
+    heads: [AtomicPtr<Op>; SLOTS],
     /// One bit for each slot that has something for the shard.
     dirty: [AtomicU64; WORDS],
     operations: PhantomData<(K, V)>,
@@ -42,10 +42,25 @@ pub(crate) struct Pending<K, V> {
 /// # Safety
 ///
 /// The type is `repr(C)` and its first field is an [`Op`].
-pub(crate) unsafe trait Operation {}
+pub(crate) unsafe trait Operation: Sized {
+    /// Frees an operation.
+    ///
+    /// # Safety
+    ///
+    /// It is as it was made, on the heap, and nobody else can reach it.
+    unsafe fn free(at: NonNull<Self>) {
+        // SAFETY: [invariant: draft] the caller guarantees it; operations are made as boxes.
+        drop(unsafe { Box::from_raw(at.as_ptr()) });
+    }
+}
 
 // SAFETY: [invariant: op-header] repr(C), Op first.
-unsafe impl<K, V> Operation for Entry<K, V> {}
+unsafe impl<K, V> Operation for Entry<K, V> {
+    unsafe fn free(at: NonNull<Self>) {
+        // SAFETY: [invariant: draft] the caller guarantees it.
+        drop(unsafe { Self::unmake(at) });
+    }
+}
 // SAFETY: [invariant: op-header] repr(C), Op first.
 unsafe impl<K, V> Operation for Farewell<K, V> {}
 // SAFETY: [invariant: op-header] repr(C), Op first.
@@ -65,18 +80,27 @@ impl<T: Operation> Draft<T> {
         self.0
     }
 
-    pub(crate) fn into_box(self) -> Box<T> {
-        let pointer = self.0.as_ptr();
+    /// The draft of an operation that was made elsewhere.
+    ///
+    /// # Safety
+    ///
+    /// It is as it was made and nobody else has it.
+    pub(super) unsafe fn of(operation: NonNull<T>) -> Self {
+        Self(operation)
+    }
+
+    /// The operation, in the hands of the caller.
+    pub(super) fn into_raw(self) -> NonNull<T> {
+        let operation = self.0;
         std::mem::forget(self);
-        // SAFETY: [invariant: draft] made from a box in `new` and not shared.
-        unsafe { Box::from_raw(pointer) }
+        operation
     }
 }
 
 impl<T: Operation> Drop for Draft<T> {
     fn drop(&mut self) {
-        // SAFETY: [invariant: draft] made from a box in `new`; a shared draft is forgotten.
-        drop(unsafe { Box::from_raw(self.0.as_ptr()) });
+        // SAFETY: [invariant: draft] as it was made; a shared draft is forgotten.
+        unsafe { T::free(self.0) };
     }
 }
 
@@ -125,7 +149,7 @@ impl<K, V> Pending<K, V> {
     pub(crate) fn new() -> Self {
         Self {
             // Version zero is the shard's first: it hands out one and more.
-            heads: (0..SLOTS).map(|_| AtomicPtr::new(Link::end(0).0)).collect(),
+            heads: std::array::from_fn(|_| AtomicPtr::new(Link::end(0).0)),
             dirty: std::array::from_fn(|_| AtomicU64::new(0)),
             operations: PhantomData,
         }
@@ -158,11 +182,8 @@ impl<K, V> Pending<K, V> {
         {
             // SAFETY: [invariant: op-header] a draft begins with an Op and nobody else has it yet.
             let header = unsafe { op.as_ref() };
-            let own = u8::from(header.kind != Kind::Load);
-            // Relaxed: published by the exchange below.
-            header
-                .depth
-                .store(self.depth(seen, pinned).saturating_add(own), tally::Ordering::Relaxed);
+            let own = u8::from(header.kind() != Kind::Load);
+            header.set_depth(self.depth(seen, pinned) + own);
             // Relaxed: published by the exchange below.
             header.link.store(seen.0, Ordering::Relaxed);
         }
@@ -192,9 +213,7 @@ impl<K, V> Pending<K, V> {
             return 0;
         }
         // SAFETY: [invariant: pinned-walk] the head was read under the caller's pin.
-        let header = unsafe { &*head.0 };
-        // Relaxed: a bound on waste, not a protocol.
-        header.depth.load(tally::Ordering::Relaxed)
+        unsafe { &*head.0 }.depth()
     }
 
     /// Tells the shard that the slot has something for it. After every submit that can be folded and
@@ -228,7 +247,7 @@ impl<K, V> Pending<K, V> {
         while let Some(op) = at.operation() {
             // SAFETY: [invariant: shard-frees] only this thread takes operations out of a chain.
             let header = unsafe { op.as_ref() };
-            chain.push(Hanging::new(op, header.kind));
+            chain.push(Hanging::new(op, header.kind()));
             // Acquire: the operation below is read next; its submitter is not ours [edge: chain].
             at = Link(header.link.load(Ordering::Acquire));
         }
@@ -246,8 +265,8 @@ impl<K, V> Pending<K, V> {
             let header = unsafe { hanging.op.at.as_ref() };
             // Release: a reader that passes the gap must find in the index what was cut [edge: chain].
             header.link.store(below.0, Ordering::Release);
-            // Relaxed: only loads are kept, and they do not count.
-            header.depth.store(0, tally::Ordering::Relaxed);
+            // Only loads are kept, and they do not count.
+            header.set_depth(0);
             below = Link(hanging.op.at.as_ptr());
             newest_kept = Some(i);
         }
@@ -312,7 +331,7 @@ impl<'g, K, V> Walk<'g, K, V> {
         let header: &'g Op = unsafe { op.as_ref() };
         // Acquire: the operation below was written by another thread [edge: chain].
         self.at = Link(header.link.load(Ordering::Acquire));
-        match header.kind {
+        match header.kind() {
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Write => Step::Write(unsafe { Seen::new(op.cast()) }),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.

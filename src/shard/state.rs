@@ -7,10 +7,6 @@ use crate::clock::{Clock, NEVER};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum State {
-    /// A load is in flight; there is no value yet.
-    Loading,
-    /// A load is in flight whose value will never be published.
-    Superseded,
     /// The value is there and, unless it has expired or was cleared, answers readers.
     Live,
     /// The shard put a newer value in its place. Still answers: a reader that meets it began before the
@@ -21,6 +17,10 @@ pub(crate) enum State {
     Removed,
     /// The shard took the entry out: expired, evicted, cleared or not kept.
     Gone,
+    /// A load is in flight; there is no value yet.
+    Loading,
+    /// A load is in flight whose value will never be published.
+    Superseded,
     /// The load ended without a value to publish.
     Void,
 }
@@ -28,21 +28,21 @@ pub(crate) enum State {
 impl State {
     pub(super) fn of(raw: u8) -> Self {
         const ALL: [State; 7] = [
-            State::Loading,
-            State::Superseded,
             State::Live,
             State::Replaced,
             State::Removed,
             State::Gone,
+            State::Loading,
+            State::Superseded,
             State::Void,
         ];
         ALL[usize::from(raw)]
     }
 
-    /// Whether a reader may have the value. The two are neighbours: one comparison.
+    /// Whether a reader may have the value. The two come first: one comparison.
     #[inline]
     pub(super) fn answers(raw: u8) -> bool {
-        (Self::Live as u8..=Self::Replaced as u8).contains(&raw)
+        raw <= Self::Replaced as u8
     }
 
     /// Whether there is a value, whatever has become of the entry.
@@ -52,11 +52,25 @@ impl State {
 }
 
 /// What an entry belongs to and when that was: the scope it lives in and the generation that the
-/// scope had when the write was issued or the load began.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ScopeStamp {
-    pub(crate) scope: u32,
-    pub(crate) generation: u64,
+/// scope had when the write was issued or the load began. One word, so that an entry stays small; of
+/// two stamps of a scope the later is the greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct ScopeStamp(u64);
+
+/// Room for the number of a scope; above it are 2^40 generations.
+const SCOPE_BITS: u32 = 24;
+
+impl ScopeStamp {
+    #[inline]
+    pub(crate) fn new(scope: u32, generation: u64) -> Self {
+        debug_assert!(scope >> SCOPE_BITS == 0 && generation >> (64 - SCOPE_BITS) == 0);
+        Self(generation << SCOPE_BITS | u64::from(scope))
+    }
+
+    #[inline]
+    pub(crate) fn generation(self) -> u64 {
+        self.0 >> SCOPE_BITS
+    }
 }
 
 /// When an entry expires.
@@ -68,10 +82,24 @@ pub(crate) struct Expiry {
 
 impl Expiry {
     pub(crate) const NEVER: Self = Self { deadline: NEVER, idle: NEVER };
+
+    /// Whichever comes first.
+    pub(super) fn first(self) -> u64 {
+        self.deadline.min(self.idle)
+    }
 }
 
 /// What decides whether an entry that is live by its state also answers a reader.
+#[derive(Clone, Copy)]
 pub(crate) struct Validity<'a> {
-    pub(crate) clock: &'a Clock,
-    pub(crate) generation: u64,
+    pub(super) clock: &'a Clock,
+    /// The first stamp that is not of an ended generation.
+    pub(super) since: ScopeStamp,
+}
+
+impl<'a> Validity<'a> {
+    #[inline]
+    pub(crate) fn new(clock: &'a Clock, generation: u64) -> Self {
+        Self { clock, since: ScopeStamp::new(0, generation) }
+    }
 }

@@ -15,7 +15,7 @@ use std::num::NonZeroU32;
 
 use slab::Slab;
 
-use super::Slot;
+use super::{Slot, Tick};
 
 /// The chain the eviction policy orders.
 pub(crate) const RECENCY: usize = 0;
@@ -34,7 +34,7 @@ pub(crate) struct Node<R> {
     pub(crate) resident: R,
     pub(crate) weight: u32,
     /// The recency tick under which the policy last linked this node.
-    pub(crate) linked: u32,
+    pub(crate) linked: Tick,
     chains: [Links; 2],
 }
 

@@ -26,11 +26,14 @@ use wheel::Wheel;
 /// Index of a resident in the store; reused after `remove`.
 pub(crate) type Slot = u32;
 
+/// A recency stamp. Small because every entry carries one; compared by age, never by value.
+pub(crate) type Tick = u16;
+
 /// What the store keeps of an entry.
 pub(crate) trait Resident: Copy {
     /// The tick of the latest read, at first the tick of insertion: [`Store::tick`] as it is just
     /// before the resident is inserted, for a later one looks like a read.
-    fn stamp(&self) -> u32;
+    fn stamp(&self) -> Tick;
 
     /// Nanoseconds since the cache's origin at which the entry expires as things stand, `u64::MAX`
     /// for never. It may move later between two calls, never earlier.
@@ -104,12 +107,12 @@ impl<R: Resident> Store<R> {
     }
 
     /// The stamp that a reader leaves in an entry now.
-    pub(crate) fn tick(&self) -> u32 {
+    pub(crate) fn tick(&self) -> Tick {
         self.policy.tick()
     }
 
     /// The stamp that an entry has when it was just written.
-    pub(crate) fn birth(&self) -> u32 {
+    pub(crate) fn birth(&self) -> Tick {
         self.policy.birth()
     }
 

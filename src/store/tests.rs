@@ -8,14 +8,14 @@ use proptest::prelude::*;
 use super::list::Node;
 use super::policy::tick_every;
 use super::wheel::TICK;
-use super::{Resident, Slot, Store};
+use super::{Resident, Slot, Store, Tick};
 
 /// Generations the policy keeps apart.
 const GENERATIONS: u64 = 64;
 
 #[derive(Default)]
 struct Cells {
-    stamp: Cell<u32>,
+    stamp: Cell<Tick>,
     deadline: Cell<u64>,
 }
 
@@ -23,7 +23,7 @@ struct Cells {
 struct Probe<'a>(&'a Cells);
 
 impl<'a> Probe<'a> {
-    fn new(cells: &'a Cells, stamp: u32, deadline: u64) -> Self {
+    fn new(cells: &'a Cells, stamp: Tick, deadline: u64) -> Self {
         cells.stamp.set(stamp);
         cells.deadline.set(deadline);
         Self(cells)
@@ -35,7 +35,7 @@ impl<'a> Probe<'a> {
 }
 
 impl Resident for Probe<'_> {
-    fn stamp(&self) -> u32 {
+    fn stamp(&self) -> Tick {
         self.0.stamp.get()
     }
 
@@ -186,7 +186,7 @@ impl<'a> Pair<'a> {
 
     fn insert(&mut self, cells: &'a Cells, weight: u32, deadline: u64, lag: u64) {
         let stamp = self.tick - lag;
-        let probe = Probe::new(cells, stamp as u32, deadline);
+        let probe = Probe::new(cells, stamp as Tick, deadline);
         let slot = self.store.insert(probe, weight);
         self.admit(slot, probe, weight, stamp);
     }
@@ -194,7 +194,7 @@ impl<'a> Pair<'a> {
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
         let record = self.records.swap_remove(at);
-        let probe = Probe::new(cells, self.tick as u32, self.deadline(ttl));
+        let probe = Probe::new(cells, self.tick as Tick, self.deadline(ttl));
         assert!(self.store.replace(record.slot, probe, weight).is(record.probe));
         self.admit(record.slot, probe, weight, self.tick);
     }
@@ -282,7 +282,7 @@ impl<'a> Pair<'a> {
 
     fn check(&self) {
         self.store.validate();
-        assert_eq!(self.store.tick(), self.tick as u32);
+        assert_eq!(self.store.tick(), self.tick as Tick);
         assert_eq!(self.store.len(), self.records.len() as u64);
         let weight: u64 = self.records.iter().map(|r| u64::from(r.weight)).sum();
         assert_eq!(self.store.weight(), weight);
@@ -374,7 +374,7 @@ fn a_read_counts_also_when_the_age_of_the_link_has_wrapped() {
         store.replace(busy, Probe(&cells[2]), 1);
     }
     cells[0].stamp.set(store.tick().wrapping_sub(3));
-    // As 2^32 ticks after it was linked.
+    // As 2^15 ticks after it was linked.
     store.nodes[old as usize].linked = store.tick().wrapping_sub(1);
     assert_eq!(store.victim(), Some(unread));
 }

@@ -104,19 +104,19 @@ mod imp {
     thread_local! {
         static PARTICIPANT: Participant = Participant {
             local: collector().register(),
-            lane: LANES_IN_USE.claim(),
+            lane: LANES_IN_USE.claim().unwrap_or(SHARED_LANE),
         };
     }
 
     struct Participant {
         local: LocalHandle,
-        lane: Option<usize>,
+        lane: usize,
     }
 
     impl Drop for Participant {
         fn drop(&mut self) {
-            if let Some(lane) = self.lane {
-                LANES_IN_USE.release(lane);
+            if self.lane != SHARED_LANE {
+                LANES_IN_USE.release(self.lane);
             }
         }
     }
@@ -128,7 +128,7 @@ mod imp {
     #[inline]
     pub(super) fn pin() -> Guard {
         PARTICIPANT
-            .try_with(|p| Guard { inner: p.local.pin(), lane: p.lane.unwrap_or(SHARED_LANE) })
+            .try_with(|p| Guard { inner: p.local.pin(), lane: p.lane })
             .unwrap_or_else(|_| pin_unregistered())
     }
 

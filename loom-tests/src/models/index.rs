@@ -8,7 +8,7 @@ const CAPACITY: u64 = 100;
 /// Reads key 1 under a pin that was made before, so that nothing but the read itself orders it.
 fn read(rig: &Rig<Tracked, Key>, pinned: &Guard) -> Option<u32> {
     let key = Key::new(1);
-    let found = rig.shard().find(rig.hash(&key), |k| *k == key, &rig.validity(), pinned);
+    let found = rig.shard().find(rig.hash(&key), |k| *k == key, rig.validity(), pinned);
     found.map(|live| live.value().number())
 }
 

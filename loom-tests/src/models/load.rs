@@ -1,10 +1,11 @@
 //! Loads in flight: one loader at a time, no waiter lost, no stale value stored.
 
 use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
-use crate::sync::tally::{AtomicU32, Ordering};
+use crate::sync::tally::Ordering;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::task::{Context, Poll, Waker};
 
 const CAPACITY: u64 = 100;

@@ -12,11 +12,12 @@ use crate::shard::fold::Settings;
 use crate::shard::hash::KeyHash;
 use crate::shard::worker::{Next, Worker};
 use crate::stats::CallerCounts;
-use crate::sync::tally::{AtomicU32, AtomicU64, Ordering};
+use crate::sync::tally::{AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::Instant;
 
 /// Switches of threads after which an execution counts as one that never ends.
@@ -107,12 +108,12 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     }
 
     pub(super) fn validity(&self) -> Validity<'_> {
-        Validity { clock: &self.clock, generation: self.generation.current() }
+        Validity::new(&self.clock, self.generation.current())
     }
 
     /// What a load that begins now belongs to.
     pub(super) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp { scope: GLOBAL, generation: self.generation.current() }
+        ScopeStamp::new(GLOBAL, self.generation.current())
     }
 
     /// How a loaded value is stored.

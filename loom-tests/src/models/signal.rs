@@ -65,7 +65,7 @@ pub fn a_write_reaches_a_sleeping_shard() {
 pub fn a_command_wakes_a_light_sleeper() {
     search("a_command_wakes_a_light_sleeper", 3, || {
         let (rig, mut worker) = Rig::<u32>::new(100);
-        let visited = Arc::new(tally::AtomicU32::new(0));
+        let visited = Arc::new(std::sync::atomic::AtomicU32::new(0));
         let visits = Arc::clone(&visited);
         let shard = rig.spawn(move |rig| {
             while visits.load(tally::Ordering::Relaxed) == 0 {

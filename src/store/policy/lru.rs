@@ -15,25 +15,25 @@
 //! the list of age `a` holds the nodes linked `a` generations before the current one, and the oldest
 //! list holds all that are older too, in order.
 //!
-//! *Wrap-around:* generations are 32 bits wide and are compared by their age, never by their value. A
-//! stamp can be mistaken for a newer one only when its entry was neither read nor moved for 2^32
-//! ticks, and then costs one needless move.
+//! *Wrap-around:* generations are 16 bits wide and are compared by their age, never by their value. A
+//! stamp can be mistaken for a newer one only when its entry was neither read nor moved for 2^15
+//! ticks, in which a thousand times the capacity was written, and then costs one needless move.
 
 use super::super::list::{Lists, Nodes, PER_ROW, RECENCY};
-use super::super::{Resident, Slot};
+use super::super::{Resident, Slot, Tick};
 use super::{Policy, tick_every};
 
-const OLDEST: u32 = PER_ROW as u32 - 1;
+const OLDEST: Tick = PER_ROW as Tick - 1;
 
 /// The first generation of reads: as close to the wrap-around as to make it happen in every test, not
 /// after years.
-const FIRST_TICK: u32 = (u32::MAX - OLDEST) | 1;
+const FIRST_TICK: Tick = (Tick::MAX - OLDEST) | 1;
 
 /// The recency order of a store's entries.
 pub(crate) struct Lru {
     generations: Lists<RECENCY, 1>,
     /// The generation of what is read now: odd.
-    tick: u32,
+    tick: Tick,
     /// Insertions in a tick; if there is no number, as many as suit the entries that there are.
     tick_every: Option<u32>,
     /// Insertions until the tick advances.
@@ -47,7 +47,7 @@ impl Lru {
         Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining }
     }
 
-    fn link<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot, tick: u32) {
+    fn link<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot, tick: Tick) {
         nodes[slot as usize].linked = tick;
         self.generations.push(nodes, self.list_of(self.age(tick)), slot);
     }
@@ -63,21 +63,21 @@ impl Lru {
         self.remaining = self.tick_every.unwrap_or_else(suited).max(1);
     }
 
-    fn age(&self, tick: u32) -> u32 {
+    fn age(&self, tick: Tick) -> Tick {
         self.tick.wrapping_sub(tick)
     }
 
-    fn list_of(&self, age: u32) -> usize {
-        (self.tick.wrapping_sub(age.min(OLDEST)) % PER_ROW as u32) as usize
+    fn list_of(&self, age: Tick) -> usize {
+        (self.tick.wrapping_sub(age.min(OLDEST)) % PER_ROW as Tick) as usize
     }
 }
 
 impl Policy for Lru {
-    fn tick(&self) -> u32 {
+    fn tick(&self) -> Tick {
         self.tick
     }
 
-    fn birth(&self) -> u32 {
+    fn birth(&self) -> Tick {
         self.tick.wrapping_sub(1)
     }
 
@@ -95,7 +95,8 @@ impl Policy for Lru {
 
     fn victim<R: Resident>(&mut self, nodes: &mut Nodes<R>) -> Option<Slot> {
         loop {
-            let age = OLDEST - self.generations.distance(0, self.list_of(OLDEST) as u32)?;
+            let oldest = self.list_of(OLDEST);
+            let age = OLDEST - self.generations.distance(0, oldest as u32)? as Tick;
             let slot = self.generations.first(self.list_of(age))?;
             let node = &nodes[slot as usize];
             let stamp = node.resident.stamp();

@@ -9,7 +9,7 @@ mod lru;
 pub(crate) use lru::Lru;
 
 use super::list::Nodes;
-use super::{Resident, Slot};
+use super::{Resident, Slot, Tick};
 
 /// An order of residents by how soon they should be evicted.
 ///
@@ -17,10 +17,10 @@ use super::{Resident, Slot};
 /// called on a hit.
 pub(crate) trait Policy {
     /// The stamp that a reader leaves in an entry now.
-    fn tick(&self) -> u32;
+    fn tick(&self) -> Tick;
 
     /// The stamp of an entry that has just been written: older than one that is read in the same tick.
-    fn birth(&self) -> u32;
+    fn birth(&self) -> Tick;
 
     /// Admits a node that has just been written.
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot);
