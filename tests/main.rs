@@ -9,6 +9,7 @@ mod errors;
 mod eviction;
 mod expiry;
 mod load;
+mod lost_races;
 mod model;
 mod panics;
 mod pressure;
