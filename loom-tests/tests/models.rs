@@ -33,6 +33,7 @@ models! {
         fn a_waiter_may_go();
         fn a_write_beats_a_load();
         fn a_removal_beats_a_load();
+        fn a_superseded_load_stays_its_leaders();
         fn a_clear_beats_a_load();
         fn a_late_write_hides_nothing();
     }

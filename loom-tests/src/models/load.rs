@@ -3,6 +3,7 @@
 use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
 use crate::sync::tally::Ordering;
 use std::future::{Future, poll_fn};
+use std::mem::ManuallyDrop;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -33,6 +34,16 @@ fn begin(rig: &Rig<Tracked>, key: u8, number: u32, ledger: &Ledger) -> Load {
 
 fn poll(load: &mut Load) -> Poll<u32> {
     load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Waits for a load of `key` that has been begun.
+fn join(rig: &Rig<Tracked>, key: u8) -> Load {
+    let cache = rig.cache.clone();
+    let mut wait: Load = Box::pin(async move {
+        cache.get_or_load_async(&key, async { unreachable!("not abandoned") }).await.number()
+    });
+    assert!(poll(&mut wait).is_pending(), "the load is in flight");
+    wait
 }
 
 /// Lets a load end with its value, on a thread of its own.
@@ -194,6 +205,38 @@ pub fn a_removal_beats_a_load() {
         remover.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(get(&rig, 1), None);
+    });
+}
+
+/// A removal and the fold of a newer write both supersede a load: whoever is first, the load is its
+/// leader's until that ends it, and its waiter hears of the end and of nothing before.
+pub fn a_superseded_load_stays_its_leaders() {
+    search("a_superseded_load_stays_its_leaders", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        // Not dropped if what follows fails: a leader does not survive the loss of its load.
+        let mut load = ManuallyDrop::new(begin(&rig, 1, 99, &ledger));
+        let mut waiter = join(&rig, 1);
+        let remover = rig.spawn(|rig| remove(rig, 1));
+        let books = ledger.clone();
+        let shard = rig.spawn(move |rig| {
+            rig.cache.insert(1, books.value(10));
+            // One turn to fold and one to free what that retired.
+            settle(&mut worker, 2);
+            worker
+        });
+        // The last to be spawned: so the search does not need all its preemptions to keep it back.
+        let leader = rig.spawn(move |_| {
+            assert!(poll(&mut waiter).is_pending(), "nobody but the leader ends the load");
+            assert_eq!(poll(&mut load), Poll::Ready(99));
+            assert_eq!(poll(&mut waiter), Poll::Ready(99));
+            drop(ManuallyDrop::into_inner(load));
+        });
+        let removed = remover.join().unwrap();
+        let mut worker = shard.join().unwrap();
+        leader.join().unwrap();
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!(get(&rig, 1), (removed != Some(10)).then_some(10));
     });
 }
 
