@@ -3,12 +3,18 @@
 //! The keys stop whoever compares them, so that each test places the winner between the fold's look at
 //! an entry and its exchange.
 
-use crate::support::{Counted, Gate, Ledger, Polled, builder, eventually, flush, on_each_shape};
-use cacheado::{CacheHandle, Reply};
+use crate::support::{
+    Counted, Gate, Ledger, PATIENCE, Polled, Told, bounded, builder, eventually, flush, ms,
+    on_each_shape, timed,
+};
+use cacheado::testing::ManualClock;
+use cacheado::{CacheHandle, RemovalCause, Reply};
 use std::cell::Cell;
 use std::future::{Future, pending};
 use std::hash::{Hash, Hasher};
+use std::panic::resume_unwind;
 use std::pin::Pin;
+use std::sync::mpsc;
 use std::thread::{self, JoinHandle};
 use tokio::sync::oneshot;
 
@@ -274,5 +280,177 @@ fn a_load_stays_its_leaders_whoever_keeps_a_fold_from_superseding_it() {
             assert_eq!(scene.cache.len(), u64::from(winner.kept.is_some()));
             scene.audit();
         }
+    });
+}
+
+/// A removal that comes between what a fold knows of an entry and its attempt to take it.
+struct Removal {
+    name: &'static str,
+    /// What of the removed value the fold thinks when it goes on.
+    id: u64,
+    expires: bool,
+}
+
+const HELD: u64 = 20;
+const HEAVY: u64 = 21;
+
+const REMOVALS: [Removal; 3] = [
+    Removal { name: "an entry that is to be kept", id: HELD, expires: false },
+    Removal { name: "an entry that is too heavy", id: HEAVY, expires: false },
+    Removal { name: "an entry that has expired", id: HELD, expires: true },
+];
+
+/// One shard whose weigher stops at held values, and who was told what.
+fn weighing() -> (ManualClock, Gate, Told<u64, u64>, CacheHandle<u64, u64>) {
+    let (told, gate) = (Told::new(), Gate::new());
+    let (clock, builder) = timed(1);
+    let stop = gate.clone();
+    let weigher = move |_: &u64, id: &u64| {
+        if [HELD, HEAVY].contains(id) {
+            stop.pass();
+        }
+        if *id == HEAVY { u32::MAX } else { 1 }
+    };
+    let cache = told.listen(builder).weigher(weigher).build().expect("valid");
+    (clock, gate, told, cache)
+}
+
+#[test]
+fn an_entry_that_is_removed_while_it_is_weighed_departs_once_as_removed() {
+    bounded(|| {
+        for removal in REMOVALS {
+            eprintln!("{}", removal.name);
+            let (clock, gate, told, cache) = weighing();
+            cache.insert_with_ttl(1, removal.id, ms(10));
+            let folded = cache.flush();
+            gate.wait_for(1);
+            let removed = cache.remove(&1);
+            if removal.expires {
+                clock.advance(ms(20));
+            }
+            gate.open();
+            folded.wait().expect("shards live");
+            flush(&cache);
+            assert_eq!((removed, cache.get(&1), cache.len()), (Some(removal.id), None, 0));
+            assert_eq!(told.take(), vec![(1, removal.id, RemovalCause::Removed)]);
+            let stats = cache.stats();
+            assert_eq!((stats.insertions(), stats.invalidations()), (1, 1), "{stats}");
+            assert_eq!((stats.rejected(), stats.expirations()), (0, 0), "{stats}");
+        }
+    });
+}
+
+/// The older value of a key is removed while the shard is about to take it for a newer one's sake.
+#[test]
+fn an_older_value_that_is_removed_first_is_not_replaced() {
+    bounded(|| {
+        for is_resident in [false, true] {
+            ROLE.set(Role::Test);
+            let (stops, hold, ledger) = (Stops::default(), Gate::new(), Ledger::new());
+            let hold_on = hold.clone();
+            let weigher = move |_: &Key, value: &Counted| {
+                if value.id == HELD {
+                    hold_on.pass();
+                }
+                1
+            };
+            let cache: Cache = builder(1).weigher(weigher).build().expect("valid");
+            let key = Key(1, stops.clone());
+            if !is_resident {
+                // So that it takes both values in one fold.
+                cache.insert(Key(2, stops.clone()), ledger.value(HELD));
+                drop(cache.flush());
+                hold.wait_for(1);
+            }
+            cache.insert(key.clone(), ledger.value(1));
+            if is_resident {
+                flush(&cache);
+            }
+            let remover = remover(&cache, key.clone());
+            stops.remover.wait_for(1);
+            cache.insert(key.clone(), ledger.value(2));
+            hold.open();
+            let folded = cache.flush();
+            stops.shard.wait_for(1);
+            stops.remover.open();
+            let removed = remover.join().expect("no panic");
+            stops.open();
+            folded.wait().expect("shards live");
+            flush(&cache);
+            assert_eq!(removed, Some(1), "resident: {is_resident}");
+            assert_eq!(cache.read(&key, |value| value.id), Some(2));
+            let (stats, others) = (cache.stats(), u64::from(!is_resident));
+            assert_eq!((stats.insertions(), stats.updates()), (2 + others, 0), "{stats}");
+            assert_eq!((stats.invalidations(), stats.len()), (1, 1 + others), "{stats}");
+            eventually("no value is lost", || {
+                flush(&cache);
+                ledger.live() == stats.len()
+            });
+        }
+    });
+}
+
+/// Keys of one chain: where the shard compares 2 with 1 it panics, where it compares 0 it stops.
+#[derive(Clone)]
+struct Odd(u64, Stops);
+
+impl Hash for Odd {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        0_u64.hash(state);
+    }
+}
+
+impl PartialEq for Odd {
+    fn eq(&self, other: &Self) -> bool {
+        if ROLE.get() == Role::Shard {
+            match (self.0.min(other.0), self.0.max(other.0)) {
+                (0, _) => self.1.shard.pass(),
+                (1, 2) => resume_unwind(Box::new("by order of the test")),
+                _ => {}
+            }
+        }
+        self.0 == other.0
+    }
+}
+
+impl Eq for Odd {}
+
+#[test]
+fn a_removal_does_not_wait_for_a_fold_whose_comparison_panicked() {
+    bounded(|| {
+        ROLE.set(Role::Test);
+        let (stops, hold) = (Stops::default(), Gate::new());
+        let hold_on = hold.clone();
+        let weigher = move |_: &Odd, id: &u64| {
+            if *id == HELD {
+                hold_on.pass();
+            }
+            1
+        };
+        let cache: CacheHandle<Odd, u64> = builder(1).weigher(weigher).build().expect("valid");
+        let key = |number| Odd(number, stops.clone());
+        cache.insert(key(9), HELD);
+        drop(cache.flush());
+        hold.wait_for(1);
+        (0..3).for_each(|number| cache.insert(key(number), number));
+        hold.open();
+        let folded = cache.flush();
+        stops.shard.wait_for(1);
+        // The shard has let go of 1 for the sake of 2, and stands before 0.
+        let (tell, told) = mpsc::channel();
+        let (cache_of_remover, one) = (cache.clone(), key(1));
+        let remover = thread::spawn(move || {
+            ROLE.set(Role::Remover);
+            let removed = cache_of_remover.remove(&one);
+            let _ = tell.send((removed, cache_of_remover.get(&one)));
+        });
+        let seen = told.recv_timeout(PATIENCE / 6);
+        stops.open();
+        remover.join().expect("no panic");
+        folded.wait().expect("shards live");
+        assert_eq!(seen, Ok((None, None)), "it has left, and is in nobody's way");
+        flush(&cache);
+        let ids: Vec<_> = (0..3).map(|number| cache.get(&key(number))).collect();
+        assert_eq!(ids, [Some(0), None, Some(2)]);
     });
 }

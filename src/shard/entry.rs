@@ -332,7 +332,8 @@ impl<K, V> Entry<K, V> {
         self.change(State::Live, State::Replaced)
     }
 
-    /// `false` if the load has ended meanwhile.
+    /// Keeps the value of a load from being published. `false` if the load has ended or somebody else was
+    /// faster: then it may still be in flight, and only [`Entry::state`] says.
     pub(crate) fn supersede(&self) -> bool {
         self.change(State::Loading, State::Superseded)
     }

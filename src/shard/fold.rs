@@ -133,7 +133,7 @@ impl<K: Eq, V> Fold<K, V> {
             work.kept.push(false);
             let Some(entry) = entry else { continue };
             let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation();
-            let Some(i) = self.group_of(&work.groups, entry, own) else {
+            let Some((i, is_same)) = self.group_of(&work.groups, entry, own) else {
                 let verdict = self.verdict(entry, generation);
                 work.groups.push(Group { newest: entry, oldest: entry, verdict });
                 continue;
@@ -141,7 +141,7 @@ impl<K: Eq, V> Fold<K, V> {
             let group = &mut work.groups[i];
             let newer_is_rejected = group.rejects_its_oldest();
             let newer = std::mem::replace(&mut group.oldest, entry);
-            let fate = self.supersede(entry, newer, newer_is_rejected);
+            let fate = self.supersede(entry, newer, newer_is_rejected, is_same);
             work.after_cut.push((entry, fate));
         }
     }
@@ -161,20 +161,28 @@ impl<K: Eq, V> Fold<K, V> {
         }
     }
 
+    /// The group of the entry's key, and whether `Eq` said so. One that panics counts as "equal": the
+    /// older of the two then leaves, and no key is ever in the index twice.
     fn group_of(
         &self,
         groups: &[Group<K, V>],
         entry: EntryRef<K, V>,
         is_meant: impl Fn(&Group<K, V>) -> bool,
-    ) -> Option<usize> {
-        groups.iter().position(|group| is_meant(group) && self.same_key(group.newest, entry))
+    ) -> Option<(usize, bool)> {
+        let mut meant = groups.iter().enumerate().filter(|(_, group)| is_meant(group));
+        meant.find_map(|(i, group)| match self.same_key(group.newest, entry) {
+            Some(false) => None,
+            same => Some((i, same.is_some())),
+        })
     }
 
-    /// A panicking `Eq` counts as "equal": the older of the two then leaves, and no key is ever in the
-    /// index twice.
-    fn same_key(&self, a: EntryRef<K, V>, b: EntryRef<K, V>) -> bool {
+    /// Nothing if `Eq` panics.
+    fn same_key(&self, a: EntryRef<K, V>, b: EntryRef<K, V>) -> Option<bool> {
         let (a, b) = (a.get(), b.get());
-        a.hash() == b.hash() && self.departures.panics.catch(|| a.key == b.key).unwrap_or(true)
+        if a.hash() != b.hash() {
+            return Some(false);
+        }
+        self.departures.panics.catch(|| a.key == b.key)
     }
 
     /// The weight of a write that is to be kept, or why it is not.
@@ -206,12 +214,14 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
-    /// because the older one had been removed, had expired or was cleared.
+    /// because the older one had been removed, had expired or was cleared. Unless they are known to have
+    /// the same key, the older one must not go on answering: who looks for it does not find the newer.
     fn supersede(
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
         newer_is_rejected: bool,
+        is_same: bool,
     ) -> Fate {
         let (was, is) = (older.get(), newer.get());
         let fate = if was.stamp().generation() < is.stamp().generation() {
@@ -224,7 +234,7 @@ impl<K: Eq, V> Fold<K, V> {
             Fate::Departs(RemovalCause::Replaced)
         };
         let taken = match fate {
-            Fate::Departs(RemovalCause::Replaced) => was.replace_by_shard(),
+            Fate::Departs(RemovalCause::Replaced) if is_same => was.replace_by_shard(),
             _ => was.take_by_shard(),
         };
         let fate = if taken { fate } else { Fate::Taken };
@@ -261,7 +271,8 @@ impl<K: Eq, V> Fold<K, V> {
                 },
             );
         };
-        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest());
+        // No user code runs before the index has what replaces it.
+        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest(), true);
         let fate = match group.verdict {
             Ok(weight) => {
                 self.store.replace(slot, newest, weight);
