@@ -1,7 +1,8 @@
 # Every check is a target; CI calls only these. `make` lists them.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo hit-ratio bench test test-coverage lint loom loom-mutations doc package
+COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint loom loom-mutations doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,14 +17,29 @@ hit-ratio: ## Compare hit ratios with an exact LRU on traces: make hit-ratio TRA
 bench: ## Time a hit beside quick_cache, one and two threads, in alternating order
 	cargo run --release --package hits
 
+compare: ## Compare with every peer, about ten minutes (OPTIONS="--mix load --threads 1,2" chooses rows, --full takes all)
+	$(COMPARE) --bin compare -- $(OPTIONS)
+	$(if $(OPTIONS),,$(COMPARE) --bin memory)
+
+compare-memory: ## Compare what an entry costs in memory beside key and value
+	$(COMPARE) --bin memory -- $(OPTIONS)
+
+compare-check: ## Check the comparison itself: its tests and its clippy (builds every peer once more)
+	cargo clippy --manifest-path benches/compare/Cargo.toml --target-dir target/compare --all-targets -- -D warnings
+	cargo test --manifest-path benches/compare/Cargo.toml --target-dir target/compare
+
 test: ## Run all tests: unit, integration, house rules, documentation, examples' own
 	cargo test --workspace --exclude loom-tests
+
+test-performance: ## Compare with quick_cache and moka in under two minutes; fails where ours is slower than moka
+	$(COMPARE) --bin compare -- --smoke --floor 1
 
 test-coverage: ## Measure line coverage of src/; fails below 90 %
 	./ci/coverage.sh 90
 
 lint: ## Check formatting, clippy and documentation, warnings refused
 	cargo fmt --all --check
+	cargo fmt --manifest-path benches/compare/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
 
