@@ -56,6 +56,7 @@ models! {
         fn a_submit_wakes_a_deep_sleeper();
         fn a_write_reaches_a_sleeping_shard();
         fn a_command_wakes_a_light_sleeper();
+        fn a_late_count_hides_no_command();
         fn a_deep_chain_waits_for_the_shard();
     }
     mailbox {

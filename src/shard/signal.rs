@@ -8,8 +8,10 @@
 //! shard goes to sleep by a compare-and-swap that demands an empty backlog. Because both are one word
 //! there is no window between "is there work" and "I sleep", and no fence is needed. A submitter adds
 //! *after* its operation is in place, so the count can be below the truth for a moment, even below
-//! zero; whoever is late finds the shard asleep and wakes it. Invariant: no-lost-wake-up (see
-//! `docs/concurrency.md`). Layer: shard.
+//! zero, and hide another operation; whoever is late finds the shard in a deep sleep and wakes it, and a
+//! light sleep is short. A command must not wait for that: who sends one *calls* the shard, and a shard
+//! that was called does not go to sleep. Invariant: no-lost-wake-up (see `docs/concurrency.md`). Layer:
+//! shard.
 
 use crate::sync::thread::{self, Thread};
 use crate::sync::{AtomicU64, Ordering};
@@ -30,6 +32,8 @@ enum Sleep {
     Light = 1,
     /// Until the next timer, or for ever: woken by anything.
     Deep = 2,
+    /// Not, and it must look for commands before it does.
+    Called = 3,
 }
 
 /// How long a shard may sleep.
@@ -79,12 +83,12 @@ impl Signal {
         }
     }
 
-    /// Wakes the shard if it sleeps, however lightly.
+    /// Wakes the shard if it sleeps, however lightly, and keeps it from going to sleep if it does not.
     #[cold]
     pub(crate) fn wake(&self) {
         // AcqRel: as in `submitted` [edge: backlog].
-        let before = self.word.fetch_and(!STATE, Ordering::AcqRel);
-        if before & STATE != Sleep::Awake as u64 {
+        let before = self.word.fetch_or(Sleep::Called as u64, Ordering::AcqRel);
+        if [Sleep::Light as u64, Sleep::Deep as u64].contains(&(before & STATE)) {
             // Only one waker finds a sleep state, so only one pays for the system call.
             if let Some(sleeper) = self.sleeper.get() {
                 sleeper.unpark();
@@ -100,7 +104,7 @@ impl Signal {
         }
     }
 
-    /// Sleeps unless there is a backlog. Shard thread only.
+    /// Sleeps unless there is a backlog or a call. Shard thread only.
     pub(crate) fn sleep(&self, nap: Nap) {
         let state = match nap {
             Nap::Light(_) => Sleep::Light,
@@ -111,6 +115,11 @@ impl Signal {
         if backlog(seen) > 0 {
             return;
         }
+        if seen & STATE == Sleep::Called as u64 {
+            self.rise();
+            return;
+        }
+        debug_assert_eq!(seen & STATE, Sleep::Awake as u64, "only the shard goes to sleep");
         // AcqRel: submits before this are seen in the count, submits after see us asleep
         // [edge: backlog]. Relaxed on failure: we do not sleep and look again.
         let slept = self.word.compare_exchange(
@@ -124,17 +133,22 @@ impl Signal {
                 Nap::Light(limit) | Nap::Deep(Some(limit)) => thread::park_timeout(limit),
                 Nap::Deep(None) => self.park(),
             }
-            // AcqRel: whatever woke us is behind us [edge: backlog].
-            self.word.fetch_and(!STATE, Ordering::AcqRel);
+            self.rise();
         }
     }
 
-    /// Parks until woken: `park` may return for no reason, and then nobody has cleared the state.
+    /// Ends a sleep, and answers the calls so far by the look at the commands that follows.
+    fn rise(&self) {
+        // AcqRel: whatever woke us is behind us [edge: backlog].
+        self.word.fetch_and(!STATE, Ordering::AcqRel);
+    }
+
+    /// Parks until woken: `park` may return for no reason, and then nobody has called.
     fn park(&self) {
         loop {
             thread::park();
-            // Acquire: a cleared state is a wake-up [edge: backlog].
-            if self.word.load(Ordering::Acquire) & STATE == Sleep::Awake as u64 {
+            // Acquire: a call is a wake-up [edge: backlog].
+            if self.word.load(Ordering::Acquire) & STATE == Sleep::Called as u64 {
                 return;
             }
         }

@@ -85,6 +85,40 @@ pub fn a_command_wakes_a_light_sleeper() {
     });
 }
 
+/// A shard that has folded an operation before it was counted counts one too few; a command that comes
+/// then is heard all the same.
+pub fn a_late_count_hides_no_command() {
+    search("a_late_count_hides_no_command", 4, || {
+        let signal = Arc::new(Signal::new(8));
+        let flags = Arc::new([AtomicBool::new(false), AtomicBool::new(false)]);
+        let contend = |contender: fn(&Signal, &AtomicBool, &AtomicBool)| {
+            let (signal, flags) = (Arc::clone(&signal), Arc::clone(&flags));
+            loom::thread::spawn(move || contender(&signal, &flags[0], &flags[1]))
+        };
+        let shard = contend(|signal, write, command| {
+            let mut folded = false;
+            while !command.load(Ordering::Relaxed) {
+                if !folded && write.load(Ordering::Relaxed) {
+                    folded = true;
+                    signal.folded(1);
+                }
+                signal.sleep(Nap::Light(Duration::ZERO));
+            }
+        });
+        signal.bind(shard.thread().clone());
+        let writer = contend(|signal, write, _| {
+            write.store(true, Ordering::Relaxed);
+            signal.submitted();
+        });
+        let asker = contend(|signal, _, command| {
+            command.store(true, Ordering::Relaxed);
+            signal.submitted();
+            signal.wake();
+        });
+        [shard, writer, asker].into_iter().for_each(|thread| thread.join().unwrap());
+    });
+}
+
 /// A writer that finds its chain too deep waits for the shard, which is asleep, and goes on.
 pub fn a_deep_chain_waits_for_the_shard() {
     search("a_deep_chain_waits_for_the_shard", 3, || {
