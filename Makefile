@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint loom loom-mutations doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint histories loom loom-mutations doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -28,7 +28,7 @@ compare-check: ## Check the comparison itself: its tests and its clippy (builds 
 	cargo clippy --manifest-path benches/compare/Cargo.toml --target-dir target/compare --all-targets -- -D warnings
 	cargo test --manifest-path benches/compare/Cargo.toml --target-dir target/compare
 
-test: ## Run all tests: unit, integration, house rules, documentation, examples' own
+test: ## Run all tests: unit, integration, house rules, histories (10,000 schedules), documentation, examples' own
 	cargo test --workspace --exclude loom-tests
 
 test-performance: ## Compare with quick_cache and moka in under two minutes; fails where ours is slower than moka
@@ -42,6 +42,10 @@ lint: ## Check formatting, clippy and documentation, warnings refused
 	cargo fmt --manifest-path benches/compare/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
+
+histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) for a history that no order explains
+	SCHEDULES=$(or $(SCHEDULES),200000) SEED=$(or $(SEED),$(shell date +%s)) \
+		cargo test --package shuttle-tests --test histories -- --nocapture
 
 loom: ## Search the interleavings of every protocol model
 	./loom-tests/run.sh

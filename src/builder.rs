@@ -14,7 +14,7 @@ use crate::shard::fold::{Settings, Weigher};
 use crate::shard::worker::Worker;
 use crate::stats::CallerCounts;
 use crate::store::policy::tick_every;
-use crate::sync::thread;
+use crate::sync::{hasher, thread};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -156,7 +156,7 @@ where
         let mut front = Front {
             shards: Arc::clone(&shards),
             generation: generation.clone(),
-            hasher: ahash::RandomState::new(),
+            hasher: hasher(),
             clock: self.clock.clone(),
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,

@@ -10,6 +10,7 @@ use crate::shard::hash::KeyHash;
 use crate::shard::{Sight, answer};
 use crate::stats::Caller;
 use crate::sync::reclaim;
+use crate::sync::thread::thread_local;
 use equivalent::Equivalent;
 use std::any::Any;
 use std::cell::RefCell;

@@ -1,5 +1,6 @@
 //! Whether the current thread is a shard's: such a thread must never wait for a shard. Layer: base.
 
+use crate::sync::thread::thread_local;
 use std::cell::Cell;
 
 thread_local! {

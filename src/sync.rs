@@ -1,23 +1,28 @@
-//! The switch between the real primitives and loom's: the only place that names `std::sync::atomic`.
+//! The switch between the real primitives and those of two model checkers: the only place that names
+//! `std::sync::atomic`.
 //!
 //! Compiled normally it re-exports the standard library's atomics and threads, crossbeam-epoch and
-//! flume. Compiled with `--cfg cache_loom` the same names are loom's atomics and threads, and two
-//! oracles stand in for the epoch collector and the mailbox, so that `loom-tests/` can search the
-//! interleavings of the very code that ships. Owns nothing; layer: base.
+//! flume. Compiled with `--cfg cache_loom` or `--cfg cache_shuttle` the same names are loom's or
+//! shuttle's atomics and threads, and two oracles stand in for the epoch collector and the mailbox, so
+//! that `loom-tests/` and `shuttle-tests/` can search the interleavings of the very code that ships.
+//! Owns nothing; layer: base.
 
 pub(crate) mod mailbox;
-#[cfg(cache_loom)]
+#[cfg(any(cache_loom, cache_shuttle))]
 mod oracle;
 pub(crate) mod reclaim;
 
-#[cfg(not(cache_loom))]
+#[cfg(not(any(cache_loom, cache_shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
 #[cfg(cache_loom)]
 pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
 
-/// Atomics that no protocol hangs on (statistics, recency stamps): real ones also under loom, so that
-/// they add no branches to a search.
+#[cfg(cache_shuttle)]
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+
+/// Atomics that no protocol hangs on (statistics, recency stamps): real ones also under a model
+/// checker, so that they add no branches to a search.
 pub(crate) mod tally {
     pub(crate) use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
 }
@@ -26,8 +31,17 @@ pub(crate) mod tally {
 pub(crate) mod thread {
     #[cfg(cache_loom)]
     pub(crate) use loom::thread::{JoinHandle, Thread, current, park};
-    #[cfg(not(cache_loom))]
-    pub(crate) use std::thread::{JoinHandle, Thread, current, park, park_timeout};
+    #[cfg(cache_shuttle)]
+    pub(crate) use shuttle::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
+    #[cfg(not(any(cache_loom, cache_shuttle)))]
+    pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
+
+    /// Variables of one thread. Shuttle's threads are coroutines of one thread of the system and have
+    /// their own; loom's models do without.
+    #[cfg(cache_shuttle)]
+    pub(crate) use shuttle::thread_local;
+    #[cfg(not(cache_shuttle))]
+    pub(crate) use std::thread_local;
 
     /// Starts a named thread.
     #[cfg(not(cache_loom))]
@@ -35,7 +49,7 @@ pub(crate) mod thread {
         name: String,
         run: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<JoinHandle<()>> {
-        std::thread::Builder::new().name(name).spawn(run)
+        Builder::new().name(name).spawn(run)
     }
 
     #[cfg(cache_loom)]
@@ -54,8 +68,18 @@ pub(crate) mod thread {
     }
 }
 
-/// Forgets what an earlier execution of a loom model left in the oracles.
-#[cfg(cache_loom)]
+/// What a cache hashes its keys with: seeded at random for each cache, except where an execution must
+/// be the same when it is repeated.
+pub(crate) fn hasher() -> ahash::RandomState {
+    if cfg!(cache_shuttle) {
+        ahash::RandomState::with_seeds(1, 2, 3, 4)
+    } else {
+        ahash::RandomState::new()
+    }
+}
+
+/// Forgets what an earlier execution of a model left in the oracles.
+#[cfg(any(cache_loom, cache_shuttle))]
 pub fn reset_oracles() {
     oracle::reset();
 }

@@ -32,7 +32,7 @@ const OVERFLOW_MAX: u64 = 0xff;
 const MAX_LOAD: (usize, usize) = (4, 5);
 /// Buckets that each write moves while the table grows: done long before the old one is full.
 const MIGRATED_PER_WRITE: usize = 4;
-const FIRST_BUCKETS: usize = if cfg!(cache_loom) { 1 } else { 64 };
+const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 
 #[repr(C, align(64))]
 struct Bucket<K, V> {
@@ -356,7 +356,7 @@ fn matching(control: u64, tags: u64) -> u64 {
 }
 
 /// Empty buckets that the operating system has not yet had to back with memory.
-#[cfg(not(cache_loom))]
+#[cfg(not(any(cache_loom, cache_shuttle)))]
 fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
     use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
     let layout = Layout::array::<Bucket<K, V>>(buckets).expect("a table fits the address space");
@@ -371,7 +371,7 @@ fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
     unsafe { Box::from_raw(slice) }
 }
 
-#[cfg(cache_loom)]
+#[cfg(any(cache_loom, cache_shuttle))]
 fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
     (0..buckets)
         .map(|_| Bucket {

@@ -21,10 +21,11 @@ use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Slots of a shard; a power of two.
-pub(crate) const SLOTS: usize = if cfg!(cache_loom) { 1 } else { 1024 };
+pub(crate) const SLOTS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 1024 };
 
 /// How many operations may hang in one slot before a submit must wait for the shard.
-pub(crate) const DEPTH_LIMIT: u8 = if cfg!(cache_loom) { 4 } else { Op::MAX_DEPTH };
+pub(crate) const DEPTH_LIMIT: u8 =
+    if cfg!(any(cache_loom, cache_shuttle)) { 4 } else { Op::MAX_DEPTH };
 
 const WORDS: usize = SLOTS.div_ceil(64);
 

@@ -80,24 +80,24 @@ impl<T> Queue<T> {
     }
 }
 
-/// Where loom may switch threads and what flume's queue lock orders. Nothing in a normal build, where
-/// the lock itself is there; under loom one operation for each push and pop, and flume's real queue
-/// (whose lock is never contended there: loom runs one thread at a time).
+/// Where a model checker may switch threads and what flume's queue lock orders. Nothing in a normal
+/// build, where the lock itself is there; in a model one operation for each push and pop, and flume's
+/// real queue (whose lock is never contended there: a model runs one thread at a time).
 struct Order {
-    #[cfg(cache_loom)]
+    #[cfg(any(cache_loom, cache_shuttle))]
     turn: super::AtomicU64,
 }
 
 impl Order {
     fn new() -> Self {
         Self {
-            #[cfg(cache_loom)]
+            #[cfg(any(cache_loom, cache_shuttle))]
             turn: super::AtomicU64::new(0),
         }
     }
 
     fn step(&self) {
-        #[cfg(cache_loom)]
+        #[cfg(any(cache_loom, cache_shuttle))]
         // AcqRel: flume's lock orders every push and pop [edge: mailbox-queue].
         self.turn.fetch_add(1, Ordering::AcqRel);
     }

@@ -1,11 +1,16 @@
-//! What stands in for crossbeam-epoch under loom.
+//! What stands in for crossbeam-epoch under a model checker, loom or shuttle.
 //!
 //! It must not be kinder than the real thing: it runs a deferred call the moment the last guard that
 //! was alive at its `defer` has gone, which is the most eager scheme the real collector's contract
-//! permits. Book-keeping is plain memory: loom runs one thread at a time and switches only at its own
-//! operations. The fences give the edges that the real pin, unpin and defer give. Layer: base.
+//! permits. Book-keeping is plain memory: a model runs one thread at a time and switches only at the
+//! checker's own operations. The fences give the edges that the real pin, unpin and defer give.
+//! Layer: base.
 
-use loom::sync::atomic::{AtomicU64, Ordering, fence};
+use super::{AtomicU64, Ordering};
+#[cfg(cache_loom)]
+use loom::sync::atomic::fence;
+#[cfg(cache_shuttle)]
+use shuttle::sync::atomic::fence;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,8 +22,8 @@ struct Epochs {
     next: u64,
     live: BTreeSet<u64>,
     deferred: Vec<(BTreeSet<u64>, Call)>,
-    /// Makes each pin, unpin and defer a point where loom tries other threads first: a fence alone is
-    /// none, and what follows it would never be seen from before it.
+    /// Makes each pin, unpin and defer a point where the model tries other threads first: a fence alone
+    /// is none, and what follows it would never be seen from before it.
     turn: Option<Arc<AtomicU64>>,
 }
 
@@ -28,14 +33,14 @@ fn step() {
     turn.expect("reset at the start of the execution").fetch_add(1, Ordering::Relaxed);
 }
 
-// Loom's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
+// A model's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
 thread_local! {
     static EPOCHS: RefCell<Epochs> = RefCell::default();
 }
 
 pub(super) fn reset() {
     let old = EPOCHS.with(RefCell::take);
-    // Closures of an execution that has ended refer to its loom objects: they must not run, nor drop.
+    // Closures of an execution that has ended refer to its objects: they must not run, nor drop.
     old.deferred.into_iter().for_each(std::mem::forget);
     EPOCHS.with_borrow_mut(|epochs| epochs.turn = Some(Arc::new(AtomicU64::new(0))));
 }

@@ -19,9 +19,9 @@ pub(crate) struct Guard {
     lane: usize,
 }
 
-#[cfg(not(cache_loom))]
+#[cfg(not(any(cache_loom, cache_shuttle)))]
 type Inner = crossbeam_epoch::Guard;
-#[cfg(cache_loom)]
+#[cfg(any(cache_loom, cache_shuttle))]
 type Inner = super::oracle::Pinned;
 
 impl Guard {
@@ -52,12 +52,12 @@ pub(crate) fn pin() -> Guard {
 pub(crate) struct Lanes(AtomicU64);
 
 impl Lanes {
-    #[cfg(not(cache_loom))]
+    #[cfg(not(any(cache_loom, cache_shuttle)))]
     const fn new() -> Self {
         Self(AtomicU64::new(0))
     }
 
-    #[cfg(cache_loom)]
+    #[cfg(any(cache_loom, cache_shuttle))]
     pub(crate) fn new() -> Self {
         Self(AtomicU64::new(0))
     }
@@ -92,7 +92,7 @@ impl Lanes {
     }
 }
 
-#[cfg(not(cache_loom))]
+#[cfg(not(any(cache_loom, cache_shuttle)))]
 mod imp {
     use super::{Guard, Lanes, SHARED_LANE};
     use crossbeam_epoch::{Collector, LocalHandle};
@@ -140,7 +140,7 @@ mod imp {
     }
 }
 
-#[cfg(cache_loom)]
+#[cfg(any(cache_loom, cache_shuttle))]
 mod imp {
     use super::{Guard, SHARED_LANE};
 
