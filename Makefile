@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint histories loom loom-mutations doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint histories loom loom-collector loom-mutations verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -50,8 +50,17 @@ histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) fo
 loom: ## Search the interleavings of every protocol model
 	./loom-tests/run.sh
 
+loom-collector: ## Search index and graves on the real crossbeam-epoch, compiled against loom too
+	./loom-tests/run.sh --collector
+
 loom-mutations: ## Break each protocol in its decisive step and demand that its model fails
 	./loom-tests/mutate.sh
+
+verify: ## Search long: histories, every model with three preemptions, the collector, the mutations
+	$(MAKE) histories
+	LOOM_MAX_PREEMPTIONS=3 $(MAKE) loom
+	LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 $(MAKE) loom-collector
+	$(MAKE) loom-mutations
 
 doc: ## Build the documentation
 	cargo doc --no-deps --package cacheado

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Applies each mutation of the library to a copy of the tree and demands that the model it names fails.
+# Applies each mutation of the library to a copy of the tree and demands that the models it names fail.
 #
 #   loom-tests/mutate.sh [MUTATION...]
 #
-# A mutation is a patch in `mutations/` whose first line says `model: NAME`. It counts as caught only if
-# the mutated tree compiles and the model fails; a patch that does not apply is an error.
+# A mutation is a patch in `mutations/` whose first line says `model: NAME...`. It counts as caught only
+# if the mutated tree compiles and each of its models fails; a patch that does not apply is an error.
 set -u
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(dirname "$here")"
@@ -14,8 +14,11 @@ tree="$work/tree"
 export RUST_BACKTRACE=0
 # Building is most of the work here.
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=0
-export RUSTFLAGS="--cfg cache_loom --cfg oneshot_loom"
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
+declare -A flags=(
+    [models]="--cfg cache_loom --cfg oneshot_loom"
+    [collector]="--cfg cache_loom --cfg oneshot_loom --cfg crossbeam_loom --cfg crossbeam_sanitize"
+)
 
 mkdir "$tree"
 tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
@@ -26,11 +29,23 @@ if [ ${#mutations[@]} -eq 0 ]; then
     mapfile -t mutations < <(cd "$here/mutations" && ls -- *.patch | sed 's/\.patch$//')
 fi
 
-# Cargo decides by modification times, which a copied tree must not be trusted with.
+models_of() {
+    sed -n '1s/^model: //p' "$here/mutations/$1.patch"
+}
+
+# Which of the two test binaries has a model.
+tests_of() {
+    if grep -q "fn $1()" "$here/tests/collector.rs"; then echo collector; else echo models; fi
+}
+
+# Builds a test binary of the tree and prints its path. Cargo decides by modification times, which a
+# copied tree must not be trusted with.
 build() {
-    rm -rf "$CARGO_TARGET_DIR"/debug/.fingerprint/loom-tests-*
-    (cd "$tree" && cargo test --quiet -p loom-tests --test models --no-run --message-format=json 2>"$work/errors") |
-        sed -n 's/.*"executable":"\([^"]*models-[^"]*\)".*/\1/p' | tail -1
+    rm -rf "$CARGO_TARGET_DIR/$1"/debug/.fingerprint/loom-tests-*
+    (
+        cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/$1" \
+            cargo test --quiet -p loom-tests --test "$1" --no-run --message-format=json 2>"$work/errors"
+    ) | sed -n "s/.*\"executable\":\"\([^\"]*$1-[^\"]*\)\".*/\1/p" | tail -1
 }
 
 # A spinning loom thread can fill the memory with its trace before the branch limit: bounded, too.
@@ -42,19 +57,33 @@ run() {
     ) >"$work/output" 2>&1
 }
 
-model_of() {
-    sed -n '1s/^model: //p' "$here/mutations/$1.patch"
+# Prints how a model takes the mutated tree.
+try() {
+    local model=$1 tests binary
+    tests=$(tests_of "$model")
+    if ! binary=$(build "$tests") || [ -z "$binary" ]; then
+        echo "ERROR: does not compile"
+    elif cmp -s "$binary" "$work/unmutated-$tests"; then
+        echo "ERROR: changes nothing"
+    elif run "$binary" "$model"; then
+        echo "SURVIVED"
+    else
+        echo "caught: $(grep -a -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
+    fi
 }
 
 errors=0 caught=0
-binary=$(build)
-if [ -z "$binary" ]; then
-    cat "$work/errors" >&2
-    exit 1
-fi
-cp "$binary" "$work/unmutated"
-for model in $(for mutation in "${mutations[@]}"; do model_of "$mutation"; done | sort -u); do
-    if ! run "$binary" "$model" || ! grep -q "^searched $model " "$work/output"; then
+all=$(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
+for tests in $(for model in $all; do tests_of "$model"; done | sort -u); do
+    binary=$(build "$tests")
+    if [ -z "$binary" ]; then
+        cat "$work/errors" >&2
+        exit 1
+    fi
+    cp "$binary" "$work/unmutated-$tests"
+done
+for model in $all; do
+    if ! run "$work/unmutated-$(tests_of "$model")" "$model" || ! grep -q "^searched $model " "$work/output"; then
         echo "ERROR: $model fails without a mutation"
         errors=$((errors + 1))
     fi
@@ -62,28 +91,27 @@ done
 
 printf '%-36s %-36s %s\n' mutation model result
 for mutation in "${mutations[@]}"; do
-    model=$(model_of "$mutation")
     rm -rf "$tree/src"
     cp -r "$work/src" "$tree/src"
     if ! (cd "$tree" && patch -p1 -s --no-backup-if-mismatch <"$here/mutations/$mutation.patch") >"$work/errors" 2>&1; then
-        result="ERROR: does not apply"
-    elif ! binary=$(build) || [ -z "$binary" ]; then
-        result="ERROR: does not compile"
-    elif cmp -s "$binary" "$work/unmutated"; then
-        result="ERROR: changes nothing"
-    elif run "$binary" "$model"; then
-        result="SURVIVED"
-    else
-        result="caught: $(grep -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
-        caught=$((caught + 1))
-    fi
-    case "$result" in
-    ERROR*)
-        errors=$((errors + 1))
+        echo "ERROR: $mutation does not apply"
         head -n 20 "$work/errors"
-        ;;
-    esac
-    printf '%-36s %-36s %s\n' "$mutation" "$model" "$result"
+        errors=$((errors + 1))
+        continue
+    fi
+    missed=0
+    for model in $(models_of "$mutation"); do
+        result=$(try "$model")
+        printf '%-36s %-36s %s\n' "$mutation" "$model" "$result"
+        case "$result" in
+        ERROR*)
+            errors=$((errors + 1))
+            head -n 20 "$work/errors"
+            ;;
+        SURVIVED) missed=1 ;;
+        esac
+    done
+    caught=$((caught + 1 - missed))
 done
 echo "$caught of ${#mutations[@]} caught"
 [ "$caught" -eq ${#mutations[@]} ] && [ $errors -eq 0 ]

@@ -2,19 +2,27 @@
 # Runs every loom model in a process of its own (a deadlock that loom finds aborts its process), prints
 # a table and fails if a model fails or does not finish its search.
 #
-#   loom-tests/run.sh [MODEL...]
+#   loom-tests/run.sh [--collector] [MODEL...]
 #
+# --collector runs the models on the real crossbeam-epoch instead, compiled against loom too.
 # LOOM_MAX_PREEMPTIONS is the bound (default 2), MODEL_SECONDS the most one model may take (default 600).
 set -u
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
 export RUSTFLAGS="--cfg cache_loom --cfg oneshot_loom"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-target/loom}"
+tests=models target=target/loom
+if [ "${1:-}" = --collector ]; then
+    shift
+    tests=collector target=target/loom-collector
+    # The second one makes the collector's bags small.
+    RUSTFLAGS+=" --cfg crossbeam_loom --cfg crossbeam_sanitize"
+fi
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$target}"
 
-binary=$(cargo test --quiet -p loom-tests --test models --no-run --message-format=json 2>/dev/null |
-    sed -n 's/.*"executable":"\([^"]*models-[^"]*\)".*/\1/p' | tail -1)
+binary=$(cargo test --quiet -p loom-tests --test "$tests" --no-run --message-format=json 2>/dev/null |
+    sed -n "s/.*\"executable\":\"\([^\"]*$tests-[^\"]*\)\".*/\1/p" | tail -1)
 if [ -z "$binary" ]; then
-    cargo test -p loom-tests --test models --no-run
+    cargo test -p loom-tests --test "$tests" --no-run
     echo "the models do not compile" >&2
     exit 1
 fi

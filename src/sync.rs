@@ -8,7 +8,10 @@
 //! Owns nothing; layer: base.
 
 pub(crate) mod mailbox;
-#[cfg(any(cache_loom, cache_shuttle))]
+#[cfg(any(all(cache_loom, not(crossbeam_loom)), cache_shuttle))]
+mod oracle;
+#[cfg(all(cache_loom, crossbeam_loom))]
+#[path = "sync/collector.rs"]
 mod oracle;
 pub(crate) mod reclaim;
 
@@ -82,4 +85,10 @@ pub(crate) fn hasher() -> ahash::RandomState {
 #[cfg(any(cache_loom, cache_shuttle))]
 pub fn reset_oracles() {
     oracle::reset();
+}
+
+/// Takes the current thread of a model out of the real collector, before it ends.
+#[cfg(crossbeam_loom)]
+pub fn leave_collector() {
+    oracle::leave();
 }

@@ -29,6 +29,13 @@ mod library {
 
 pub mod models;
 
+/// Channels of the standard library in the place of crossbeam-channel's, which does not compile where
+/// crossbeam-epoch runs under loom. No model has a subscriber.
+#[cfg(crossbeam_loom)]
+extern crate self as crossbeam_channel;
+#[cfg(crossbeam_loom)]
+use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
+
 use library::{builder, clock, error, front, handle, load, removal, reply};
 use library::{scope, shard, shard_thread, stats, store, sync, view};
 

@@ -12,6 +12,8 @@
 //!
 //! Layer: shard; knows the store and the base, not the handles above it.
 
+#[cfg(crossbeam_loom)]
+pub(crate) mod bare;
 pub(crate) mod budget;
 pub(crate) mod command;
 pub(crate) mod departures;

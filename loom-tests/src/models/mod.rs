@@ -7,6 +7,8 @@
 mod rig;
 
 pub mod budget;
+#[cfg(crossbeam_loom)]
+pub mod collector;
 pub mod graves;
 pub mod index;
 pub mod lanes;
