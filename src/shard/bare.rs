@@ -8,7 +8,6 @@ use super::graves::{Graves, Remains};
 use super::index::{IndexWriter, ReadIndex};
 use crate::scope::GLOBAL;
 use crate::sync::reclaim::{self, Guard};
-use std::ptr::NonNull;
 use std::sync::Arc;
 
 /// What readers share.
@@ -32,7 +31,7 @@ impl<K: Eq, V> Published<K, V> {
         &self,
         hash: u32,
         key: &K,
-        validity: &Validity<'_>,
+        validity: Validity<'_>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         self.0.find(hash, |entry| entry.key == *key, pinned)?.alive(validity)
@@ -49,9 +48,9 @@ impl<K: Eq, V> Owner<K, V> {
     /// Publishes a value in the place of the key's, if it has one.
     pub(crate) fn publish(&mut self, hash: u32, key: K, value: V) {
         let old = self.index.resident(&self.writer, hash, |entry| entry.key == key);
-        let stamp = ScopeStamp { scope: GLOBAL, generation: 0 };
+        let stamp = ScopeStamp::new(GLOBAL, 0);
         let entry = Entry::write(hash, stamp, Expiry::NEVER, key, value);
-        let new = EntryRef(NonNull::from(Box::leak(entry)));
+        let new = EntryRef(entry.into_raw());
         match old {
             Some(old) => {
                 old.get().replace_by_shard();
