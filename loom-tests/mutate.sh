@@ -16,8 +16,8 @@ export RUST_BACKTRACE=0
 export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=0
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 declare -A flags=(
-    [models]="--cfg cache_loom --cfg oneshot_loom"
-    [collector]="--cfg cache_loom --cfg oneshot_loom --cfg crossbeam_loom --cfg crossbeam_sanitize"
+    [models]="--cfg cache_loom"
+    [collector]="--cfg cache_loom --cfg crossbeam_loom --cfg crossbeam_sanitize"
 )
 
 mkdir "$tree"

@@ -9,7 +9,7 @@
 set -u
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
-export RUSTFLAGS="--cfg cache_loom --cfg oneshot_loom"
+export RUSTFLAGS="--cfg cache_loom"
 tests=models target=target/loom
 if [ "${1:-}" = --collector ]; then
     shift

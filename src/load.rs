@@ -193,15 +193,15 @@ where
 }
 
 /// What a waiter makes of what it hears; nothing if it must look again.
-fn hear<V, E, R>(heard: Result<Outcome<V>, R>) -> Option<Result<V, Arc<E>>>
+fn hear<V, E>(heard: Option<Outcome<V>>) -> Option<Result<V, Arc<E>>>
 where
     E: Send + Sync + 'static,
 {
     match heard {
-        Ok(Outcome::Loaded(value)) => Some(Ok(value)),
+        Some(Outcome::Loaded(value)) => Some(Ok(value)),
         // The error of a caller with another error type is none that we could return.
-        Ok(Outcome::Failed(error)) => error.downcast().ok().map(Err),
-        Ok(Outcome::Retry) | Err(_) => None,
+        Some(Outcome::Failed(error)) => error.downcast().ok().map(Err),
+        Some(Outcome::Retry) | None => None,
     }
 }
 

@@ -1,11 +1,10 @@
 //! [`Reply`]: an answer that is on its way, to be awaited by a task or waited for by a thread.
 //!
-//! One slot serves both: the `oneshot` crate's channel, which is lock-free, model-checked with loom by
-//! its author and cancel-safe. A reply that concerns all shards is the sum of one slot for each.
+//! One [slot] serves both. A reply that concerns all shards is the sum of one slot for each.
 //! Layer: base.
 
 use crate::error::Error;
-use crate::sync::thread;
+use crate::sync::{slot, thread};
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
@@ -21,13 +20,13 @@ use std::task::{Context, Poll, Wake, Waker};
 #[must_use = "a request is answered whether or not its reply is awaited, but then nobody knows when"]
 pub struct Reply<T> {
     /// Last first, so that the next to be awaited is popped.
-    parts: Vec<oneshot::AsyncReceiver<Result<T, Error>>>,
+    parts: Vec<slot::Receiver<Result<T, Error>>>,
     sum: Option<T>,
     add: fn(T, T) -> T,
 }
 
 /// The answering half of one part of a [`Reply`]. Dropped unused it answers "closed".
-pub(crate) struct Responder<T>(oneshot::Sender<Result<T, Error>>);
+pub(crate) struct Responder<T>(slot::Sender<Result<T, Error>>);
 
 impl<T> Responder<T> {
     pub(crate) fn answer(self, answer: Result<T, Error>) {
@@ -89,8 +88,8 @@ pub(crate) fn block_on<F: Future + Unpin>(mut future: F) -> F::Output {
     }
 }
 
-fn part<T>() -> (Responder<T>, oneshot::AsyncReceiver<Result<T, Error>>) {
-    let (sender, receiver) = oneshot::async_channel();
+fn part<T>() -> (Responder<T>, slot::Receiver<Result<T, Error>>) {
+    let (sender, receiver) = slot::slot();
     (Responder(sender), receiver)
 }
 
@@ -107,7 +106,7 @@ impl<T> Future for Reply<T> {
                 return Poll::Pending;
             };
             this.parts.pop();
-            let answer = answer.unwrap_or_else(|_| Err(Error::closed()))?;
+            let answer = answer.unwrap_or_else(|| Err(Error::closed()))?;
             this.sum = Some(match this.sum.take() {
                 Some(sum) => (this.add)(sum, answer),
                 None => answer,

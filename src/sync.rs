@@ -1,11 +1,11 @@
 //! The switch between the real primitives and those of two model checkers: the only place that names
 //! `std::sync::atomic`.
 //!
-//! Compiled normally it re-exports the standard library's atomics and threads, crossbeam-epoch and
-//! flume. Compiled with `--cfg cache_loom` or `--cfg cache_shuttle` the same names are loom's or
-//! shuttle's atomics and threads, and two oracles stand in for the epoch collector and the mailbox, so
-//! that `loom-tests/` and `shuttle-tests/` can search the interleavings of the very code that ships.
-//! Owns nothing; layer: base.
+//! Compiled normally it re-exports the standard library's atomics and threads, crossbeam-epoch, flume
+//! and futures-channel. Compiled with `--cfg cache_loom` or `--cfg cache_shuttle` the same names are
+//! loom's or shuttle's atomics and threads, and two oracles stand in for the epoch collector and the
+//! mailbox, so that `loom-tests/` and `shuttle-tests/` can search the interleavings of the very code
+//! that ships. Owns nothing; layer: base.
 
 pub(crate) mod mailbox;
 #[cfg(any(all(cache_loom, not(crossbeam_loom)), cache_shuttle))]
@@ -14,6 +14,7 @@ mod oracle;
 #[path = "sync/collector.rs"]
 mod oracle;
 pub(crate) mod reclaim;
+pub(crate) mod slot;
 
 #[cfg(not(any(cache_loom, cache_shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};

@@ -9,6 +9,7 @@
 
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
 use super::pending::Draft;
+use crate::sync::slot;
 use crate::sync::{AtomicPtr, Ordering};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -36,14 +37,14 @@ pub(crate) struct Flight<K, V> {
 
 struct Waiter<V> {
     next: *mut Waiter<V>,
-    answer: oneshot::Sender<Outcome<V>>,
+    answer: slot::Sender<Outcome<V>>,
 }
 
 /// The top of a stack that takes no more waiters: the flight has ended.
 const CLOSED: usize = 1;
 
 /// What a waiter holds; a dropped sender means [`Outcome::Retry`].
-pub(crate) type Ticket<V> = oneshot::AsyncReceiver<Outcome<V>>;
+pub(crate) type Ticket<V> = slot::Receiver<Outcome<V>>;
 
 impl<K, V> Flight<K, V> {
     /// A load that is ready to be submitted, and the entry it will fill.
@@ -84,7 +85,7 @@ impl<K, V> Flight<K, V> {
 
     /// Registers a waiter, or says that the flight has ended: then its entry tells how.
     pub(crate) fn join(&self) -> Option<Ticket<V>> {
-        let (answer, ticket) = oneshot::async_channel();
+        let (answer, ticket) = slot::slot();
         let mut waiter = Box::new(Waiter { next: std::ptr::null_mut(), answer });
         // Acquire: if it says closed, the entry's state is read next [edge: flight-closed].
         let mut top = self.waiters.load(Ordering::Acquire);
@@ -128,7 +129,7 @@ pub(crate) struct Waiters<V>(*mut Waiter<V>);
 unsafe impl<V: Send> Send for Waiters<V> {}
 
 impl<V> Iterator for Waiters<V> {
-    type Item = oneshot::Sender<Outcome<V>>;
+    type Item = slot::Sender<Outcome<V>>;
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_null() || self.0.addr() == CLOSED {

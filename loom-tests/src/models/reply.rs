@@ -4,6 +4,7 @@ use super::rig::search;
 use crate::reply::Reply;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Waker};
 
 /// Answers and drops in every order: the asker hears the answer or "closed", and never waits for ever.
@@ -32,15 +33,18 @@ pub fn a_dropped_responder_says_closed() {
     });
 }
 
-/// An asker that polls once and goes does not hold up the answer, and nothing is left of the channel.
+/// An asker that polls once and goes does not hold up the answer, and nothing is left of the answer.
 pub fn a_cancelled_reply_leaves_nothing() {
     search("a_cancelled_reply_leaves_nothing", 3, || {
-        let (responder, mut reply) = Reply::<u32>::new();
+        let (responder, mut reply) = Reply::<Arc<()>>::new();
+        let answer = Arc::new(());
         let asker = loom::thread::spawn(move || {
             let _ = Pin::new(&mut reply).poll(&mut Context::from_waker(Waker::noop()));
         });
-        let shard = loom::thread::spawn(move || responder.answer(Ok(7)));
+        let given = Arc::clone(&answer);
+        let shard = loom::thread::spawn(move || responder.answer(Ok(given)));
         shard.join().unwrap();
         asker.join().unwrap();
+        assert_eq!(Arc::strong_count(&answer), 1, "the answer was dropped once");
     });
 }
