@@ -5,11 +5,11 @@ use crate::error::Error;
 use crate::front::Front;
 use crate::reply::{Reply, block_on};
 use crate::shard::Shard;
-use crate::shard::flight::{Flight, LoadPermit, Outcome, Ticket};
+use crate::shard::flight::{Flight, Lead, LoadPermit, Note, Outcome, Ticket};
 use crate::shard::hash::KeyHash;
 use crate::shard::{Sight, answer};
 use crate::stats::Caller;
-use crate::sync::reclaim;
+use crate::sync::reclaim::{self, Guard};
 use crate::sync::thread::thread_local;
 use equivalent::Equivalent;
 use std::any::Any;
@@ -36,13 +36,13 @@ where
             Step::Hit(value) => return Ok(value),
             Step::Lead(leader) => {
                 let result = {
-                    let _leading = Leading::enter(leader.id());
+                    let _leading = Leading::enter(leader.lead());
                     loader()
                 };
                 return leader.finish(result);
             }
             Step::Alone => return call.alone(loader()),
-            Step::Join(ticket) => {
+            Step::Join(ticket, _notes) => {
                 if let Some(result) = hear(block_on(ticket)) {
                     return result;
                 }
@@ -69,16 +69,16 @@ where
             Step::Hit(value) => return Ok(value),
             Step::Lead(leader) => {
                 let mut loader = pin!(loader);
-                let id = leader.id();
+                let lead = leader.lead();
                 let result = poll_fn(|cx| {
-                    let _leading = Leading::enter(id);
+                    let _leading = Leading::enter(lead.clone());
                     loader.as_mut().poll(cx)
                 })
                 .await;
                 return leader.finish(result);
             }
             Step::Alone => return call.alone(loader.await),
-            Step::Join(ticket) => {
+            Step::Join(ticket, _notes) => {
                 if let Some(result) = hear(ticket.await) {
                     return result;
                 }
@@ -105,11 +105,11 @@ enum Step<'a, K, V> {
     Hit(V),
     /// It loads, for all.
     Lead(Leader<'a, K, V>),
-    /// It loads, for itself: it is inside a load of this key already, or is a shard's thread, which
-    /// must not wait.
+    /// It loads, for itself: whoever loads this key waits for a load that the caller is inside of, or is
+    /// the caller itself; or this is a shard's thread, which must not wait.
     Alone,
-    /// Another caller loads.
-    Join(Ticket<V>),
+    /// Another caller loads. The notes say so to others as long as this one waits.
+    Join(Ticket<V>, Vec<Note>),
     /// The shard has no room for what a load would add.
     Full(Reply<()>),
 }
@@ -141,11 +141,14 @@ where
             }
             let on_shard = crate::shard_thread::is_current();
             if let Sight::Loading(flight) = sight {
-                if on_shard || Leading::is_leading(flight_id(flight)) {
+                if on_shard {
                     return Step::Alone;
                 }
+                let Some(notes) = Leading::wait_for(flight.lead(), &pinned) else {
+                    return Step::Alone;
+                };
                 match flight.join() {
-                    Some(ticket) => return Step::Join(ticket),
+                    Some(ticket) => return Step::Join(ticket, notes),
                     // It has just ended: look again.
                     None => continue,
                 }
@@ -215,8 +218,8 @@ struct Leader<'a, K, V> {
 }
 
 impl<K, V: Clone> Leader<'_, K, V> {
-    fn id(&self) -> usize {
-        self.permit.as_ref().map_or(0, LoadPermit::id)
+    fn lead(&self) -> Option<Arc<Lead>> {
+        self.permit.as_ref().map(LoadPermit::lead)
     }
 
     /// Ends the load: stores the value and tells the waiters.
@@ -264,32 +267,36 @@ impl<K, V> Drop for Leader<'_, K, V> {
     }
 }
 
-thread_local! {
+crate::sync::thread_local! {
     /// The loads that the current thread is inside of, the innermost last.
-    static LEADING: RefCell<Vec<usize>> = const { RefCell::new(Vec::new()) };
+    static LEADING: RefCell<Vec<Arc<Lead>>> = RefCell::default();
 }
 
 /// While it lives, the current thread runs the loader of a load.
-struct Leading;
+struct Leading {
+    entered: bool,
+}
 
 impl Leading {
-    fn enter(id: usize) -> Self {
+    fn enter(lead: Option<Arc<Lead>>) -> Self {
+        let enter = |lead| LEADING.try_with(|loads| loads.borrow_mut().push(lead)).is_ok();
         // A thread that is past its thread-locals cannot be told from others: its loads are not noted.
-        let _ = LEADING.try_with(|loads| loads.borrow_mut().push(id));
-        Self
+        Self { entered: lead.is_some_and(enter) }
     }
 
-    fn is_leading(id: usize) -> bool {
-        LEADING.try_with(|loads| loads.borrow().contains(&id)).unwrap_or(false)
+    /// Notes that the loads that the current thread is inside of wait for another. Nothing if that one
+    /// is among them or waits for one of them.
+    fn wait_for(other: &Arc<Lead>, pinned: &Guard) -> Option<Vec<Note>> {
+        let noted = LEADING.try_with(|loads| Lead::wait_for(&loads.borrow(), other, pinned));
+        noted.unwrap_or_else(|_| Some(Vec::new()))
     }
 }
 
 impl Drop for Leading {
     fn drop(&mut self) {
-        let _ = LEADING.try_with(|loads| loads.borrow_mut().pop());
+        if self.entered {
+            let left = LEADING.try_with(|loads| loads.borrow_mut().pop());
+            drop(left);
+        }
     }
-}
-
-fn flight_id<K, V>(flight: &Flight<K, V>) -> usize {
-    std::ptr::from_ref(flight).addr()
 }

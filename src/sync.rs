@@ -17,13 +17,13 @@ pub(crate) mod reclaim;
 pub(crate) mod slot;
 
 #[cfg(not(any(cache_loom, cache_shuttle)))]
-pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 #[cfg(cache_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 #[cfg(cache_shuttle)]
-pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering};
+pub(crate) use shuttle::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 /// Atomics that no protocol hangs on (statistics, recency stamps): real ones also under a model
 /// checker, so that they add no branches to a search.
@@ -40,11 +40,13 @@ pub(crate) mod thread {
     #[cfg(not(any(cache_loom, cache_shuttle)))]
     pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
 
-    /// Variables of one thread. Shuttle's threads are coroutines of one thread of the system and have
-    /// their own; loom's models do without.
+    /// Variables of one thread. A model checker's threads are coroutines of one thread of the system and
+    /// have their own.
+    #[cfg(cache_loom)]
+    pub(crate) use loom::thread_local;
     #[cfg(cache_shuttle)]
     pub(crate) use shuttle::thread_local;
-    #[cfg(not(cache_shuttle))]
+    #[cfg(not(any(cache_loom, cache_shuttle)))]
     pub(crate) use std::thread_local;
 
     /// Starts a named thread.

@@ -36,6 +36,7 @@ models! {
         fn a_superseded_load_stays_its_leaders();
         fn a_clear_beats_a_load();
         fn a_late_write_hides_nothing();
+        fn no_circle_waits();
     }
     index {
         fn replaced_in_place();

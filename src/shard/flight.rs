@@ -3,18 +3,22 @@
 //! A [`Flight`] hangs in the pending chain of its key from the claim until the fold after its end. One
 //! caller, the *leader*, runs the loader and holds the [`LoadPermit`]; the others *join*: they leave a
 //! waiter, and the leader answers each of them exactly once, whatever becomes of the load. The value
-//! goes into the entry that was made with the claim; how the load ended is that entry's state.
-//! Invariants: one-leader, no-lost-waiter (see `docs/concurrency.md`). Layer: shard.
+//! goes into the entry that was made with the claim; how the load ended is that entry's state. A leader
+//! that waits for another load in its turn notes that in its [`Lead`], so that no circle of loads waits
+//! for itself. Invariants: one-leader, no-lost-waiter, noted-waits (see `docs/concurrency.md`). Layer:
+//! shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
 use super::pending::Draft;
+use crate::sync::reclaim::{self, Guard};
 use crate::sync::slot;
-use crate::sync::{AtomicPtr, Ordering};
+use crate::sync::{AtomicPtr, Ordering, fence};
 use std::any::Any;
+use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How a load ended, as its waiters are told.
 pub(crate) enum Outcome<V> {
@@ -33,6 +37,7 @@ pub(crate) struct Flight<K, V> {
     pub(super) entry: EntryRef<K, V>,
     /// A stack of waiters, or [`CLOSED`].
     waiters: AtomicPtr<Waiter<V>>,
+    lead: Arc<Lead>,
 }
 
 struct Waiter<V> {
@@ -54,6 +59,7 @@ impl<K, V> Flight<K, V> {
             op: Op::new(Kind::Load, hash, State::Void),
             entry: EntryRef(entry),
             waiters: AtomicPtr::new(std::ptr::null_mut()),
+            lead: Arc::new(Lead::new()),
         }))
     }
 
@@ -75,6 +81,11 @@ impl<K, V> Flight<K, V> {
     #[inline]
     pub(crate) fn entry(&self) -> &Entry<K, V> {
         self.entry.get()
+    }
+
+    /// What tells this load from every other, and knows what its leader waits for.
+    pub(crate) fn lead(&self) -> &Arc<Lead> {
+        &self.lead
     }
 
     /// The entry as a reader sees it who is pinned for as long as it holds the flight.
@@ -170,9 +181,10 @@ impl<K, V> LoadPermit<K, V> {
         Self { flight: draft.pointer() }
     }
 
-    /// Tells this load from every other that is in flight.
-    pub(crate) fn id(&self) -> usize {
-        self.flight.addr().get()
+    /// The load's own.
+    pub(crate) fn lead(&self) -> Arc<Lead> {
+        // SAFETY: [invariant: one-leader] an unfinished flight stays in its chain.
+        Arc::clone(unsafe { self.flight.as_ref() }.lead())
     }
 
     /// Sees that the value is not published if the load began before `generation`.
@@ -201,5 +213,119 @@ impl<K, V> LoadPermit<K, V> {
         let flight = unsafe { self.flight.as_ref() };
         flight.entry().abandon();
         flight.close()
+    }
+}
+
+/// A load as other loads see it: what its leader waits for. Whoever is about to wait inside of a load
+/// notes it here and then looks whether the waits lead back to a load that it is inside of.
+///
+/// Knows neither keys nor values, so circles through several caches are found too.
+pub(crate) struct Lead {
+    first: Wait,
+}
+
+/// One wait of a leader, or room for one: a list as long as a leader has waited for loads at a time.
+struct Wait {
+    on: AtomicPtr<Lead>,
+    more: OnceLock<Box<Wait>>,
+}
+
+impl Lead {
+    fn new() -> Self {
+        Self { first: Wait::none() }
+    }
+
+    /// Notes that all loads that the caller is inside of, `own`, wait for `other`. Nothing, and nothing
+    /// is noted, if `other` waits for one of them: then the caller must not wait.
+    pub(crate) fn wait_for(
+        own: &[Arc<Self>],
+        other: &Arc<Self>,
+        pinned: &Guard,
+    ) -> Option<Vec<Note>> {
+        if own.is_empty() {
+            return Some(Vec::new());
+        }
+        let notes = own.iter().map(|lead| Self::note(lead, other)).collect();
+        // SeqCst: of those who close a circle at once, the one whose fence is the last finds the notes of
+        // all others [edge: circle].
+        fence(Ordering::SeqCst);
+        (!other.comes_back_to(own, pinned)).then_some(notes)
+    }
+
+    fn note(of: &Arc<Self>, other: &Arc<Self>) -> Note {
+        let new = Arc::as_ptr(other).cast_mut();
+        let mut wait = &of.first;
+        let mut place = 0;
+        // Release: a walker finds the lead complete [edge: circle]. Relaxed on failure: the place is
+        // taken, by another task of the same loader.
+        while wait
+            .on
+            .compare_exchange(std::ptr::null_mut(), new, Ordering::Release, Ordering::Relaxed)
+            .is_err()
+        {
+            wait = wait.more.get_or_init(|| Box::new(Wait::none()));
+            place += 1;
+        }
+        Note { of: Arc::clone(of), place, on: Some(Arc::clone(other)) }
+    }
+
+    /// Whether this one is of `own`, or waits for one of them, through however many others.
+    fn comes_back_to(&self, own: &[Arc<Self>], pinned: &Guard) -> bool {
+        let mut met = HashSet::from([std::ptr::from_ref(self)]);
+        let mut to_see = vec![self];
+        while let Some(lead) = to_see.pop() {
+            if own.iter().any(|own| std::ptr::eq(Arc::as_ptr(own), lead)) {
+                return true;
+            }
+            to_see.extend(lead.waits_on(pinned).filter(|on| met.insert(std::ptr::from_ref(*on))));
+        }
+        false
+    }
+
+    fn waits_on<'g>(&'g self, _pinned: &'g Guard) -> impl Iterator<Item = &'g Self> {
+        self.waits().filter_map(|wait| {
+            // Acquire: the lead is walked next [edge: circle].
+            let on = wait.on.load(Ordering::Acquire);
+            // SAFETY: [invariant: noted-waits] a note that is read under a pin outlives it.
+            NonNull::new(on).map(|on| unsafe { on.as_ref() })
+        })
+    }
+
+    fn waits(&self) -> impl Iterator<Item = &Wait> {
+        std::iter::successors(Some(&self.first), |wait| wait.more.get().map(Box::as_ref))
+    }
+}
+
+impl Drop for Lead {
+    /// One by one: a leader may have waited for so many loads that a recursion would not return.
+    fn drop(&mut self) {
+        let mut next = self.first.more.take();
+        while let Some(mut wait) = next {
+            next = wait.more.take();
+        }
+    }
+}
+
+impl Wait {
+    fn none() -> Self {
+        Self { on: AtomicPtr::new(std::ptr::null_mut()), more: OnceLock::new() }
+    }
+}
+
+/// While it lives, one load is known to wait for another.
+pub(crate) struct Note {
+    of: Arc<Lead>,
+    place: usize,
+    on: Option<Arc<Lead>>,
+}
+
+impl Drop for Note {
+    fn drop(&mut self) {
+        let Some(wait) = self.of.waits().nth(self.place) else { return };
+        // Relaxed: who misses this sees a wait that is over, and at worst does not wait in its turn.
+        wait.on.store(std::ptr::null_mut(), Ordering::Relaxed);
+        let on = self.on.take();
+        // Walkers that are pinned now may hold the pointer.
+        reclaim::pin().defer(move || drop(on));
     }
 }

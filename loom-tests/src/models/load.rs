@@ -32,6 +32,31 @@ fn begin(rig: &Rig<Tracked>, key: u8, number: u32, ledger: &Ledger) -> Load {
     load
 }
 
+/// As [`begin`], but its loader blocks for `other` before it is done.
+fn begin_for(rig: &Rig<Tracked>, key: u8, other: u8, alone: &Alone, ledger: &Ledger) -> Load {
+    let (cache, books, alone) = (rig.cache.clone(), ledger.clone(), Arc::clone(alone));
+    let inner = rig.cache.clone();
+    let mut load: Load = Box::pin(async move {
+        let mut begun = false;
+        let loader = poll_fn(move |_| {
+            if !std::mem::replace(&mut begun, true) {
+                return Poll::Pending;
+            }
+            let value = inner.get_or_load(&other, || {
+                alone.fetch_add(1, Ordering::Relaxed);
+                books.value(50)
+            });
+            Poll::Ready(books.value(value.number() + 1))
+        });
+        cache.get_or_load_async(&key, loader).await.number()
+    });
+    assert!(poll(&mut load).is_pending(), "nobody else is here yet");
+    load
+}
+
+/// Loaders that ran because they must not wait.
+type Alone = Arc<AtomicU32>;
+
 fn poll(load: &mut Load) -> Poll<u32> {
     load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
 }
@@ -284,5 +309,20 @@ pub fn a_late_write_hides_nothing() {
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert!(get(&rig, 1).is_some(), "the key was written after the clear");
         assert!(matches!(reply.wait(), Ok(0 | 1)));
+    });
+}
+
+/// Two loads, each of which blocks for the other: at least one of them sees the circle, and both end.
+pub fn no_circle_waits() {
+    search("no_circle_waits", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let (ledger, alone) = (Ledger::default(), Alone::default());
+        let loads =
+            [(1, 2), (2, 1)].map(|(key, other)| begin_for(&rig, key, other, &alone, &ledger));
+        let leaders = loads.map(|load| end(&rig, load));
+        leaders.into_iter().for_each(|leader| leader.join().unwrap());
+        audit(&rig, &mut worker, &ledger);
+        assert!(matches!(alone.load(Ordering::Relaxed), 1 | 2), "nobody else loads a second time");
+        assert!(get(&rig, 1).is_some() && get(&rig, 2).is_some(), "both are stored");
     });
 }
