@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::error::Error;
 use crate::front::Front;
 use crate::handle::CacheHandle;
+use crate::process::Process;
 use crate::removal::RemovalCause;
 use crate::scope::Generation;
 use crate::shard::Shard;
@@ -25,6 +26,8 @@ const DEFAULT_CAPACITY: u64 = 100_000;
 const DEFAULT_BACKLOG: (u64, u64) = (32, 4096);
 const DEFAULT_EVENTS: usize = 1024;
 const MAX_SHARDS: usize = 1024;
+/// A stream's memory is taken when it is made.
+const MAX_EVENTS: usize = 1 << 20;
 /// A cache smaller than this has one shard, so that its eviction order is that of all its entries.
 const ONE_SHARD_BELOW: u64 = 4096;
 /// An index for more entries than this grows as it fills; a smaller one is made at once.
@@ -123,7 +126,8 @@ where
         self
     }
 
-    /// How many events a stream of [`events`](CacheHandle::events) holds. Default 1,024; at least 1.
+    /// How many events a stream of [`events`](CacheHandle::events) holds. Default 1,024; at least 1, at
+    /// most 1,048,576: the memory for them is taken when a stream is made.
     pub fn event_capacity(mut self, events: usize) -> Self {
         self.event_capacity = events;
         self
@@ -140,7 +144,8 @@ where
     /// # Errors
     ///
     /// If a setting is invalid or contradicts another ([`Error::is_invalid_setting`]; the text names it
-    /// and what would be accepted), or a thread cannot be started ([`Error::is_thread_start`]; those
+    /// and what would be accepted), if there is no memory for the index of so large a cache
+    /// ([`Error::is_out_of_memory`]), or if a thread cannot be started ([`Error::is_thread_start`]; those
     /// that had been started are stopped).
     pub fn build(self) -> Result<CacheHandle<K, V>, Error> {
         self.check()?;
@@ -151,7 +156,8 @@ where
         let entries = (self.weigher.is_none() && max_capacity <= PRESIZED)
             .then(|| usize::try_from(share + share / 8 + 64).unwrap_or(usize::MAX));
         let backlog = self.backlog.unwrap_or_else(|| default_backlog(max_capacity));
-        let shards: Arc<[_]> = (0..count).map(|_| Shard::new(entries, backlog)).collect();
+        let shards: Option<Arc<[_]>> = (0..count).map(|_| Shard::new(entries, backlog)).collect();
+        let shards = shards.ok_or_else(|| Error::out_of_memory(max_capacity))?;
         let generation = Generation::default();
         let mut front = Front {
             shards: Arc::clone(&shards),
@@ -164,6 +170,7 @@ where
             event_capacity: self.event_capacity,
             counts: CallerCounts::new(),
             threads: Vec::with_capacity(count),
+            process: Process::current(),
         };
         let capacity = Arc::new(Capacity::new(max_capacity, count));
         for number in 0..count {
@@ -196,8 +203,9 @@ where
         if self.backlog == Some(0) {
             return Err(Error::setting("backlog", 0, "at least 1"));
         }
-        if self.event_capacity == 0 {
-            return Err(Error::setting("event_capacity", 0, "at least 1"));
+        if !(1..=MAX_EVENTS).contains(&self.event_capacity) {
+            let accepted = "at least 1 and at most 1,048,576";
+            return Err(Error::setting("event_capacity", self.event_capacity, accepted));
         }
         if self.weigher.is_some() && self.max_capacity.is_none() {
             let accepted = "a max_capacity, the most weight that all entries together may have";

@@ -21,6 +21,8 @@ enum Kind {
     Closed,
     WouldDeadlock,
     Panicked { what: &'static str },
+    Forked,
+    Memory { entries: u64 },
 }
 
 impl Error {
@@ -54,6 +56,19 @@ impl Error {
         matches!(self.kind, Kind::Panicked { .. })
     }
 
+    /// The cache was made by another process: this one was forked off it, and the shards' threads did not
+    /// come along.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        matches!(self.kind, Kind::Forked)
+    }
+
+    /// There is not enough memory for the index of so large a cache. Nothing was started.
+    #[must_use]
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self.kind, Kind::Memory { .. })
+    }
+
     #[cold]
     pub(crate) fn setting(
         setting: &'static str,
@@ -71,6 +86,16 @@ impl Error {
     #[cold]
     pub(crate) fn closed() -> Self {
         Self { kind: Kind::Closed }
+    }
+
+    #[cold]
+    pub(crate) fn forked() -> Self {
+        Self { kind: Kind::Forked }
+    }
+
+    #[cold]
+    pub(crate) fn out_of_memory(entries: u64) -> Self {
+        Self { kind: Kind::Memory { entries } }
     }
 
     #[cold]
@@ -99,6 +124,14 @@ impl fmt::Display for Error {
                  for the reply on another thread",
             ),
             Kind::Panicked { what } => write!(f, "{what} panicked on the shard thread"),
+            Kind::Forked => f.write_str(
+                "the cache was made before this process was forked off, and its threads are the parent's: \
+                 make a cache of the child's own",
+            ),
+            Kind::Memory { entries } => write!(
+                f,
+                "there is no memory for the index of a cache of {entries} entries: give a smaller max_capacity"
+            ),
         }
     }
 }
@@ -124,29 +157,39 @@ impl std::error::Error for Error {
 pub struct TryInsertError<K, V> {
     key: K,
     value: V,
-    closed: bool,
+    why: Refusal,
+}
+
+/// Why a write was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Full,
+    Closed,
+    Forked,
 }
 
 impl<K, V> TryInsertError<K, V> {
-    pub(crate) fn full(key: K, value: V) -> Self {
-        Self { key, value, closed: false }
-    }
-
-    pub(crate) fn closed(key: K, value: V) -> Self {
-        Self { key, value, closed: true }
+    pub(crate) fn new(key: K, value: V, why: Refusal) -> Self {
+        Self { key, value, why }
     }
 
     /// The shard's backlog is full; [`CacheHandle::ready`](crate::CacheHandle::ready) resolves when
     /// there is room again.
     #[must_use]
     pub fn is_full(&self) -> bool {
-        !self.closed
+        self.why == Refusal::Full
     }
 
     /// The shard has died and takes no more writes.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.closed
+        self.why == Refusal::Closed
+    }
+
+    /// The cache is that of a process this one was forked off, and has no room left here.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.why == Refusal::Forked
     }
 
     /// The key and the value that were not taken.
@@ -158,17 +201,19 @@ impl<K, V> TryInsertError<K, V> {
 
 impl<K, V> fmt::Display for TryInsertError<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.closed {
-            "the shard has died and takes no more writes"
-        } else {
-            "the shard's backlog of writes is full: await ready() and try again"
+        f.write_str(match self.why {
+            Refusal::Full => "the shard's backlog of writes is full: await ready() and try again",
+            Refusal::Closed => "the shard has died and takes no more writes",
+            Refusal::Forked => {
+                "the cache is that of a process this one was forked off: make a cache of the child's own"
+            }
         })
     }
 }
 
 impl<K, V> fmt::Debug for TryInsertError<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TryInsertError").field("closed", &self.closed).finish_non_exhaustive()
+        f.debug_struct("TryInsertError").field("why", &self.why).finish_non_exhaustive()
     }
 }
 

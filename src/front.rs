@@ -2,8 +2,10 @@
 //!
 //! Owns the threads: when the last handle goes, it stops them. Layer: front.
 
-use crate::Reply;
 use crate::clock::{Clock, NEVER, deadline};
+use crate::error::Error;
+use crate::process::Process;
+use crate::reply::{Reply, Responder};
 use crate::scope::{GLOBAL, Generation};
 use crate::shard::Shard;
 use crate::shard::command::Command;
@@ -29,6 +31,8 @@ pub(crate) struct Front<K, V> {
     pub(crate) event_capacity: usize,
     pub(crate) counts: CallerCounts,
     pub(crate) threads: Vec<JoinHandle<()>>,
+    /// Where the threads are.
+    pub(crate) process: Process,
 }
 
 impl<K, V> Front<K, V> {
@@ -116,7 +120,10 @@ impl<K, V> Front<K, V> {
     }
 
     /// Asks one shard to say when its backlog has room.
-    pub(crate) fn ready(shard: &Shard<K, V>) -> Reply<()> {
+    pub(crate) fn ready(&self, shard: &Shard<K, V>) -> Reply<()> {
+        if self.is_forked() {
+            return Reply::refused(Error::forked());
+        }
         let (answer, reply) = Reply::new();
         shard.send(Command::Ready(answer));
         reply
@@ -126,13 +133,27 @@ impl<K, V> Front<K, V> {
     pub(crate) fn ask_all<T>(
         &self,
         add: fn(T, T) -> T,
-        mut command: impl FnMut(crate::reply::Responder<T>) -> Command<K, V>,
+        mut command: impl FnMut(Responder<T>) -> Command<K, V>,
     ) -> Reply<T> {
+        if self.is_forked() {
+            return Reply::refused(Error::forked());
+        }
         Reply::sum_of(self.shards.len(), add, |i, answer| self.shards[i].send(command(answer)))
+    }
+
+    /// Whether this process was forked off the one with the threads. Then nobody may be waited for, and
+    /// no command be sent: a thread of the parent may have held the queue's lock as it was forked.
+    pub(crate) fn is_forked(&self) -> bool {
+        self.process.is_left()
     }
 
     /// Stops the threads once they have folded what was accepted and answered every reply.
     fn stop(&mut self) {
+        if self.is_forked() {
+            // Not even to be detached: they are not there.
+            std::mem::forget(std::mem::take(&mut self.threads));
+            return;
+        }
         for shard in &*self.shards {
             shard.send(Command::Stop);
         }

@@ -1,6 +1,6 @@
 //! [`CacheHandle`]: the front door, one short method for each verb. Layer: front.
 
-use crate::error::{Error, TryInsertError};
+use crate::error::{Error, Refusal, TryInsertError};
 use crate::front::Front;
 use crate::load;
 use crate::removal::Removal;
@@ -20,6 +20,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(test)]
+mod tests;
+
 /// A cache, as its users hold it.
 ///
 /// Cheap to clone; all clones are the same cache. It can be shared and sent between threads and used
@@ -27,6 +30,16 @@ use std::time::Duration;
 /// write waits only if its shard's backlog is full), and what takes a moment returns a [`Reply`].
 /// When the last handle is dropped, the shard threads finish what was accepted and end; that drop waits
 /// for them.
+///
+/// # Fork
+///
+/// A process that is forked off has the cache's memory but none of its threads. There hits, misses,
+/// removals and loads go on, and no call hangs: writes and loaded values are kept until the
+/// [`backlog`](CacheBuilder::backlog) is full (or 32 of them share a slot of it), and from then on an
+/// `insert` only removes what its key had. [`try_insert`](Self::try_insert) and every [`Reply`] then say
+/// `is_forked`. Nothing is evicted or freed, loads do not wait for each other, and dropping the
+/// last handle waits for nobody. A cache that the child makes itself works, with the
+/// provisos of `docs/reliability.md`.
 ///
 /// ```
 /// use cacheado::CacheHandle;
@@ -137,16 +150,17 @@ where
     ///
     /// # Errors
     ///
-    /// Gives key and value back if the shard's backlog is full.
+    /// Gives key and value back if the shard's backlog is full; the error says whether there will be room.
     pub fn try_insert(&self, key: K, value: V) -> Result<(), TryInsertError<K, V>> {
         let (hash, shard, draft) = self.front.draft(key, value, None);
         shard.offer(hash, draft).map_err(|draft| {
             let (key, value) = Entry::take_back(draft);
-            if shard.is_closed() {
-                TryInsertError::closed(key, value)
-            } else {
-                TryInsertError::full(key, value)
-            }
+            let why = match () {
+                () if shard.is_closed() => Refusal::Closed,
+                () if self.front.is_forked() => Refusal::Forked,
+                () => Refusal::Full,
+            };
+            TryInsertError::new(key, value, why)
         })
     }
 
@@ -167,7 +181,9 @@ where
     /// Of all callers at once, in threads and tasks, one runs its loader, on its own thread; the others
     /// wait for it. If that one panics, one of the others takes over. A value that was written, removed
     /// or cleared after the load began is not overwritten: the loaded value is returned but not stored.
-    /// A loader that asks for its own key runs the inner loader without storing its value.
+    /// A loader that asks for its own key, or for one whose load waits for it in turn, runs the inner loader
+    /// without storing its value; such circles are seen through the loaders of any caches, but not through
+    /// other threads or tasks that a loader waits for.
     ///
     /// Blocks while another caller loads the key: in a task use
     /// [`get_or_load_async`](Self::get_or_load_async). Counts one hit or one miss.
@@ -290,8 +306,11 @@ where
     #[must_use]
     pub fn events(&self) -> crossbeam_channel::Receiver<Arc<Removal<K, V>>> {
         let (sender, receiver) = crossbeam_channel::bounded(self.front.event_capacity);
-        for shard in &*self.front.shards {
-            shard.send(Command::Subscribe(sender.clone()));
+        // In a forked child the stream ends at once.
+        if !self.front.is_forked() {
+            for shard in &*self.front.shards {
+                shard.send(Command::Subscribe(sender.clone()));
+            }
         }
         receiver
     }
@@ -333,19 +352,23 @@ where
     fn write(&self, key: K, value: V, time_to_live: Option<Duration>) {
         let (hash, shard, draft) = self.front.draft(key, value, time_to_live);
         if let Err(draft) = shard.offer(hash, draft) {
-            Self::write_when_ready(hash, shard, draft);
+            self.write_when_ready(hash, shard, draft);
         }
     }
 
     #[cold]
-    fn write_when_ready(hash: KeyHash, shard: &Shard<K, V>, mut draft: Draft<Entry<K, V>>) {
-        // An error means that the shard has died: the value is dropped, as an evicted one would be.
-        while Front::ready(shard).wait().is_ok() {
+    fn write_when_ready(&self, hash: KeyHash, shard: &Shard<K, V>, mut draft: Draft<Entry<K, V>>) {
+        while self.front.ready(shard).wait().is_ok() {
             match shard.offer(hash, draft) {
                 Ok(()) => return,
                 Err(back) => draft = back,
             }
         }
+        // The shard has died or is the parent's: the value is dropped, as an evicted one would be, and
+        // so is the older one, which would be read as if this write had never been.
+        let (key, _value) = Entry::take_back(draft);
+        let pinned = reclaim::pin();
+        shard.remove(hash, |k| *k == key, &self.front.validity(), &pinned);
     }
 
     fn discard(&self, key: &K) {
@@ -358,8 +381,8 @@ where
     {
         let (hash, shard) = self.front.route(key);
         if !shard.has_room() && !crate::shard_thread::is_current() {
-            // An error means that the shard has died: readers still see what is removed here.
-            let _ = Front::ready(shard).wait();
+            // An error means that the shard has died or is the parent's: readers see the removal all the same.
+            let _ = self.front.ready(shard).wait();
         }
         let pinned = reclaim::pin();
         let taken = shard.remove(hash, |k| key.equivalent(k), self.front.validity(), &pinned)?;

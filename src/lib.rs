@@ -19,6 +19,7 @@ mod store;
 
 mod clock;
 mod error;
+mod process;
 mod removal;
 mod reply;
 mod shard_thread;

@@ -18,6 +18,7 @@ use std::future::{Future, poll_fn};
 use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 
 /// The blocking ending.
 pub(crate) fn blocking<K, V, Q, E>(
@@ -79,13 +80,23 @@ where
             }
             Step::Alone => return call.alone(loader.await),
             Step::Join(ticket, _notes) => {
-                if let Some(result) = hear(ticket.await) {
+                if let Some(result) = hear(until_forked(front, ticket).await) {
                     return result;
                 }
             }
             Step::Full(ready) => call.has_waited(ready.await),
         }
     }
+}
+
+/// What the ticket says; "look again" in a process that was forked off while its task waited.
+async fn until_forked<K, V>(front: &Front<K, V>, ticket: Ticket<V>) -> Option<Outcome<V>> {
+    let mut ticket = pin!(ticket);
+    poll_fn(|cx| match ticket.as_mut().poll(cx) {
+        Poll::Pending if front.is_forked() => Poll::Ready(None),
+        heard => heard,
+    })
+    .await
 }
 
 /// One call of a load verb: what is common to both endings.
@@ -96,7 +107,8 @@ struct Call<'a, K, V, Q: ?Sized> {
     key: &'a Q,
     /// The call has counted its miss.
     missed: bool,
-    /// The shard has died: there is nothing to wait for.
+    /// The shard has died, or was not forked with this process: there is nothing to wait for, and no room
+    /// that anybody will make.
     closed: bool,
 }
 
@@ -106,7 +118,7 @@ enum Step<'a, K, V> {
     /// It loads, for all.
     Lead(Leader<'a, K, V>),
     /// It loads, for itself: whoever loads this key waits for a load that the caller is inside of, or is
-    /// the caller itself; or this is a shard's thread, which must not wait.
+    /// the caller itself; or this is a shard's thread, which must not wait; or the shard has no thread.
     Alone,
     /// Another caller loads. The notes say so to others as long as this one waits.
     Join(Ticket<V>, Vec<Note>),
@@ -141,7 +153,7 @@ where
             }
             let on_shard = crate::shard_thread::is_current();
             if let Sight::Loading(flight) = sight {
-                if on_shard {
+                if on_shard || self.front.is_forked() {
                     return Step::Alone;
                 }
                 let Some(notes) = Leading::wait_for(flight.lead(), &pinned) else {
@@ -153,8 +165,9 @@ where
                     None => continue,
                 }
             }
-            if !self.shard.has_room() && !on_shard && !self.closed {
-                return Step::Full(Front::ready(self.shard));
+            if !self.shard.has_room() && !on_shard {
+                let ready = || Step::Full(self.front.ready(self.shard));
+                return if self.closed { Step::Alone } else { ready() };
             }
             let key = owned.take().unwrap_or_else(|| self.key.to_owned());
             let mortal = self.front.ages();
@@ -267,7 +280,7 @@ impl<K, V> Drop for Leader<'_, K, V> {
     }
 }
 
-crate::sync::thread_local! {
+thread_local! {
     /// The loads that the current thread is inside of, the innermost last.
     static LEADING: RefCell<Vec<Arc<Lead>>> = RefCell::default();
 }

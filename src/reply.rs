@@ -4,6 +4,7 @@
 //! Layer: base.
 
 use crate::error::Error;
+use crate::process::Process;
 use crate::sync::{slot, thread};
 use std::fmt;
 use std::future::Future;
@@ -15,14 +16,17 @@ use std::task::{Context, Poll, Wake, Waker};
 ///
 /// `.await` it in a task or call [`wait`](Reply::wait) in a thread; dropping it does not take the
 /// request back. It resolves to an error only if a shard thread has died ([`Error::is_closed`]), if
-/// user code that makes the answer panicked ([`Error::is_panic`]), or if a shard thread would have to
-/// wait for a shard ([`Error::is_would_deadlock`]).
+/// user code that makes the answer panicked ([`Error::is_panic`]), if a shard thread would have to wait
+/// for a shard ([`Error::is_would_deadlock`]), or if it is asked for in a process that was forked off the
+/// one that made the cache ([`Error::is_forked`]).
 #[must_use = "a request is answered whether or not its reply is awaited, but then nobody knows when"]
 pub struct Reply<T> {
     /// Last first, so that the next to be awaited is popped.
     parts: Vec<slot::Receiver<Result<T, Error>>>,
     sum: Option<T>,
     add: fn(T, T) -> T,
+    /// Where the answer will be.
+    asked_in: Process,
 }
 
 /// The answering half of one part of a [`Reply`]. Dropped unused it answers "closed".
@@ -39,7 +43,15 @@ impl<T> Reply<T> {
     /// A reply of one part, and who answers it.
     pub(crate) fn new() -> (Responder<T>, Self) {
         let (responder, part) = part();
-        (responder, Self { parts: vec![part], sum: None, add: |_, last| last })
+        let asked_in = Process::current();
+        (responder, Self { parts: vec![part], sum: None, add: |_, last| last, asked_in })
+    }
+
+    /// A reply that nobody needs to be asked for.
+    pub(crate) fn refused(error: Error) -> Self {
+        let (responder, reply) = Self::new();
+        responder.answer(Err(error));
+        reply
     }
 
     /// A reply that is the sum of what each of the responders answers; `ask` is given each of them.
@@ -55,7 +67,7 @@ impl<T> Reply<T> {
                 part
             })
             .collect();
-        Self { parts, sum: None, add }
+        Self { parts, sum: None, add, asked_in: Process::current() }
     }
 
     /// Blocks the calling thread until the answer is there.
@@ -103,7 +115,8 @@ impl<T> Future for Reply<T> {
         let this = &mut *self;
         while let Some(next) = this.parts.last_mut() {
             let Poll::Ready(answer) = Pin::new(next).poll(cx) else {
-                return Poll::Pending;
+                let never = this.asked_in.is_left();
+                return if never { Poll::Ready(Err(Error::forked())) } else { Poll::Pending };
             };
             this.parts.pop();
             let answer = answer.unwrap_or_else(|| Err(Error::closed()))?;

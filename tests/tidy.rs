@@ -19,7 +19,7 @@ const UNSAFE_FILES: [&str; 5] =
 const ORDERINGS: [&str; 5] = ["Relaxed", "Acquire", "Release", "AcqRel", "SeqCst"];
 /// Modules by layer, lowest first. A module may use its own layer and those below.
 const LAYERS: [&[&str]; 4] = [
-    &["stats", "clock", "error", "sync", "reply", "removal", "testing", "shard_thread"],
+    &["stats", "clock", "error", "sync", "reply", "removal", "testing", "shard_thread", "process"],
     &["store", "scope"],
     &["shard"],
     &["front", "handle", "scoped", "load", "builder", "view"],

@@ -15,6 +15,7 @@ mod library {
     pub(crate) mod front;
     pub(crate) mod handle;
     pub(crate) mod load;
+    pub(crate) mod process;
     pub(crate) mod removal;
     pub(crate) mod reply;
     pub(crate) mod scope;
@@ -36,7 +37,7 @@ extern crate self as crossbeam_channel;
 #[cfg(crossbeam_loom)]
 use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
 
-use library::{builder, clock, error, front, handle, load, removal, reply};
+use library::{builder, clock, error, front, handle, load, process, removal, reply};
 use library::{scope, shard, shard_thread, stats, store, sync, view};
 
 #[expect(

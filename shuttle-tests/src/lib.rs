@@ -16,6 +16,7 @@ mod library {
     pub(crate) mod front;
     pub(crate) mod handle;
     pub(crate) mod load;
+    pub(crate) mod process;
     pub(crate) mod removal;
     pub(crate) mod reply;
     pub(crate) mod scope;
@@ -35,7 +36,7 @@ pub mod scenario;
 pub mod search;
 pub mod specification;
 
-use library::{builder, clock, error, front, handle, load, removal, reply};
+use library::{builder, clock, error, front, handle, load, process, removal, reply};
 use library::{scope, shard, shard_thread, stats, store, sync, testing, view};
 
 #[expect(

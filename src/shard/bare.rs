@@ -40,7 +40,7 @@ impl<K: Eq, V> Published<K, V> {
 
 impl<K: Eq, V> Owner<K, V> {
     pub(crate) fn new() -> (Published<K, V>, Self) {
-        let index = Arc::new(ReadIndex::new(None));
+        let index = Arc::new(ReadIndex::new(None).expect("memory for one bucket"));
         let published = Published(Arc::clone(&index));
         (published, Self { index, writer: IndexWriter::new(), graves: Graves::new() })
     }

@@ -20,6 +20,9 @@ pub(crate) enum Command<K, V> {
     Relieve { all_shares: bool },
     /// The last handle has gone: finish what was accepted and end.
     Stop,
+    /// Die as a bug would make a shard die.
+    #[cfg(test)]
+    Die,
 }
 
 /// Runs on the shard thread; a panic is caught there, so it answers its asker before it lets one go on.

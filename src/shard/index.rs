@@ -19,6 +19,7 @@ use super::entry::{Entry, EntryRef, Seen};
 use super::hash::{home, tag};
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
 
 const CELLS: usize = 7;
@@ -69,12 +70,13 @@ struct Place {
 }
 
 impl<K, V> ReadIndex<K, V> {
-    /// An index for `entries` entries if that is known, else one that grows from little.
-    pub(crate) fn new(entries: Option<usize>) -> Self {
+    /// An index for `entries` entries if that is known, else one that grows from little; nothing if there
+    /// is no memory for it.
+    pub(crate) fn new(entries: Option<usize>) -> Option<Self> {
         let buckets = entries.map_or(FIRST_BUCKETS, |n| {
             (n.saturating_mul(MAX_LOAD.1) / (CELLS * MAX_LOAD.0) + 1).max(FIRST_BUCKETS)
         });
-        Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::new(buckets)))) }
+        Some(Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::new(buckets)?))) })
     }
 
     /// The published entry of `hash` that `is_it` accepts. Never waits; bounded by the table.
@@ -175,7 +177,8 @@ impl<K, V> IndexWriter<K, V> {
     fn grow(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {
         let buckets = index.table(self).buckets.len();
         if self.growth.is_none() && self.entries * MAX_LOAD.1 > buckets * CELLS * MAX_LOAD.0 {
-            let table = Box::new(Table::new(buckets * 2));
+            let table = Table::new(buckets * 2).unwrap_or_else(|| no_memory::<K, V>(buckets * 2));
+            let table = Box::new(table);
             self.growth = Some(Growth { table, migrated: 0 });
         }
         let mut growth = self.growth.take()?;
@@ -200,8 +203,9 @@ impl<K, V> IndexWriter<K, V> {
 }
 
 impl<K, V> Table<K, V> {
-    fn new(buckets: usize) -> Self {
-        Self { buckets: zeroed(buckets) }
+    /// An empty table, if there is memory for it.
+    fn new(buckets: usize) -> Option<Self> {
+        zeroed(buckets).map(|buckets| Self { buckets })
     }
 
     /// The first cell on the way of `hash` whose entry has that hash and is accepted.
@@ -355,30 +359,35 @@ fn matching(control: u64, tags: u64) -> u64 {
     differing.wrapping_sub(ONES) & !differing & HIGHS
 }
 
+/// Ends the process as any allocation that fails does: a table that is full cannot be published into.
+#[cold]
+fn no_memory<K, V>(buckets: usize) -> ! {
+    let layout = Layout::array::<Bucket<K, V>>(buckets).expect("a table fits the address space");
+    handle_alloc_error(layout)
+}
+
 /// Empty buckets that the operating system has not yet had to back with memory.
 #[cfg(not(any(cache_loom, cache_shuttle)))]
-fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
-    use std::alloc::{Layout, alloc_zeroed, handle_alloc_error};
-    let layout = Layout::array::<Bucket<K, V>>(buckets).expect("a table fits the address space");
+fn zeroed<K, V>(buckets: usize) -> Option<Box<[Bucket<K, V>]>> {
+    let layout = Layout::array::<Bucket<K, V>>(buckets).ok()?;
     // SAFETY: [invariant: zeroed-table] the layout is not empty: there is at least one bucket.
-    let memory = unsafe { alloc_zeroed(layout) };
+    let memory = unsafe { std::alloc::alloc_zeroed(layout) };
     if memory.is_null() {
-        handle_alloc_error(layout);
+        return None;
     }
     let slice = std::ptr::slice_from_raw_parts_mut(memory.cast::<Bucket<K, V>>(), buckets);
     // SAFETY: [invariant: zeroed-table] allocated with the layout of this slice, and all-zero bytes are
     // an empty bucket: atomics of zero and null pointers.
-    unsafe { Box::from_raw(slice) }
+    Some(unsafe { Box::from_raw(slice) })
 }
 
 #[cfg(any(cache_loom, cache_shuttle))]
-fn zeroed<K, V>(buckets: usize) -> Box<[Bucket<K, V>]> {
-    (0..buckets)
-        .map(|_| Bucket {
-            control: AtomicU64::new(0),
-            cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
-        })
-        .collect()
+fn zeroed<K, V>(buckets: usize) -> Option<Box<[Bucket<K, V>]>> {
+    let empty = |_| Bucket {
+        control: AtomicU64::new(0),
+        cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+    };
+    Some((0..buckets).map(empty).collect())
 }
 
 #[cfg(test)]

@@ -67,18 +67,19 @@ pub(crate) enum Sight<'g, K, V> {
 }
 
 impl<K, V> Shard<K, V> {
-    /// A shard for `entries` entries, if that is known, and `backlog` waiting operations.
-    pub(crate) fn new(entries: Option<usize>, backlog: usize) -> Self {
+    /// A shard for `entries` entries, if that is known, and `backlog` waiting operations; nothing if there
+    /// is no memory for so many entries.
+    pub(crate) fn new(entries: Option<usize>, backlog: usize) -> Option<Self> {
         let backlog_limit = i64::try_from(backlog).unwrap_or(i64::MAX);
-        Self {
-            index: ReadIndex::new(entries),
+        Some(Self {
+            index: ReadIndex::new(entries)?,
             tick: tally::AtomicU16::new(0),
             pending: Pending::new(),
             backlog_limit,
             mailbox: Mailbox::new(),
             signal: Signal::new((backlog_limit / 8).max(1)),
             published: Published::default(),
-        }
+        })
     }
 
     /// The live entry of a key. Takes no lock, sends nothing, waits for nobody.

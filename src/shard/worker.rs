@@ -194,6 +194,8 @@ impl<K: Eq, V> Worker<K, V> {
                     self.heard = self.heard.max(generation);
                     self.commands.push_back(Command::Clear { generation, answer });
                 }
+                #[cfg(test)]
+                Command::Die => std::panic::resume_unwind(Box::new("by order of a test")),
                 // At once: a flush that waits for the bound must not hold back what brings it about.
                 Command::Relieve { all_shares } => self.generous |= all_shares,
                 command => self.commands.push_back(command),
@@ -231,6 +233,8 @@ impl<K: Eq, V> Worker<K, V> {
                     unreachable!("these are carried out when they come")
                 }
                 Command::Stop => ended = true,
+                #[cfg(test)]
+                Command::Die => unreachable!("the shard died as it came"),
             }
         }
         match (ended, due) {

@@ -4,6 +4,7 @@
 use crate::CacheHandle;
 use crate::clock::Clock;
 use crate::front::Front;
+use crate::process::Process;
 use crate::scope::{GLOBAL, Generation};
 use crate::shard::Shard;
 use crate::shard::budget::Capacity;
@@ -74,7 +75,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     /// A cache that holds at most `capacity` entries, and its shard.
     pub(super) fn new(capacity: u64) -> (Self, Worker<K, V>) {
         let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
-        let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096)]);
+        let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096).expect("little memory")]);
         let generation = Generation::default();
         let front = Front {
             shards: Arc::clone(&shards),
@@ -87,6 +88,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             event_capacity: 1,
             counts: CallerCounts::new(),
             threads: Vec::new(),
+            process: Process::current(),
         };
         let settings = Settings {
             tick_every: Some(1),

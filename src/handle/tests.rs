@@ -1,0 +1,154 @@
+//! The death of a shard, which only a test inside the crate can bring about.
+
+use super::CacheHandle;
+use crate::Error;
+use crate::shard::command::Command;
+use std::future::Future;
+use std::io::Write;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, mpsc};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+type Cache = CacheHandle<u64, Arc<u64>>;
+
+/// Longer than any healthy run takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What was asked of a cache whose shards died, and what was heard.
+#[derive(Default)]
+struct Tally {
+    deaths: u64,
+    asked: u64,
+    answered: u64,
+    closed: u64,
+}
+
+impl Tally {
+    fn hear<T>(&mut self, heard: &Result<T, Error>) {
+        self.asked += 1;
+        self.answered += 1;
+        if let Err(error) = heard {
+            assert!(error.is_closed(), "{error}");
+            self.closed += 1;
+        }
+    }
+}
+
+fn poll<F: Future + ?Sized>(future: &mut Pin<Box<F>>) -> Poll<F::Output> {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Pending so often before it is ready.
+async fn steps(mut left: u32) {
+    std::future::poll_fn(|_| {
+        left = left.saturating_sub(1);
+        if left == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+}
+
+/// One cache: what is pending as a shard dies, and what is asked of it after.
+fn one_death(shards: usize, victim: usize, tally: &mut Tally) {
+    let cache: Cache =
+        CacheHandle::builder().shards(shards).max_capacity(64).backlog(8).build().expect("valid");
+    for key in 0..20 {
+        cache.insert(key, Arc::new(key));
+    }
+    let load = |key: u64| {
+        let cache = cache.clone();
+        Box::pin(async move {
+            let loader = async {
+                steps(3).await;
+                Arc::new(key + 1)
+            };
+            *cache.get_or_load_async(&key, loader).await
+        })
+    };
+    let mut loads: Vec<_> = (0..9).map(|at| (100 + at / 3, load(100 + at / 3))).collect();
+    assert!(loads.iter_mut().all(|(_, load)| poll(load).is_pending()), "one leads, two wait");
+    let before = (cache.flush(), cache.clear(), cache.ready(), cache.entries(), cache.flush());
+    cache.front.shards[victim].send(Command::Die);
+    tally.deaths += 1;
+    let after = (cache.flush(), cache.clear(), cache.ready(), cache.entries(), cache.events());
+    tally.hear(&before.0.wait());
+    tally.hear(&before.1.wait());
+    tally.hear(&before.2.wait());
+    tally.hear(&before.3.wait());
+    tally.hear(&before.4.wait());
+    tally.hear(&after.0.wait());
+    tally.hear(&after.1.wait());
+    tally.hear(&after.2.wait());
+    tally.hear(&after.3.wait());
+    let refused = cache.flush().wait();
+    assert!(refused.is_err_and(|error| error.is_closed()), "from now on it says so");
+    for (key, mut load) in loads {
+        tally.asked += 1;
+        tally.answered +=
+            u64::from(crate::reply::block_on(pin!(poll_to_the_end(&mut load))) == key + 1);
+    }
+    for key in 0..200 {
+        cache.insert(key, Arc::new(key + 1_000));
+        let seen = cache.get(&key);
+        assert!(seen.is_none_or(|value| *value == key + 1_000), "never an older value");
+        tally.asked += 2;
+        tally.answered +=
+            u64::from(*cache.get_or_load(&key, || Arc::new(key + 1_000)) == key + 1_000);
+        tally.answered += u64::from(cache.remove(&key).is_none_or(|value| *value == key + 1_000));
+        assert_eq!(cache.get(&key), None, "what is removed is gone");
+    }
+    let closed = (0..200).filter_map(|key| cache.try_insert(key, Arc::new(key)).err());
+    assert!(closed.into_iter().any(|error| error.is_closed()));
+    drop(after.4);
+}
+
+/// Polls without waiting for a waker: who has nothing to wait for must come to an end.
+async fn poll_to_the_end<T>(load: &mut Pin<Box<impl Future<Output = T>>>) -> T {
+    std::future::poll_fn(|cx| {
+        let polled = poll(load);
+        if polled.is_pending() {
+            cx.waker().wake_by_ref();
+        }
+        polled
+    })
+    .await
+}
+
+#[test]
+fn nobody_waits_for_a_dead_shard() {
+    let asked = std::env::var("FAULTS_TIMES").ok();
+    let factor = asked.as_ref().and_then(|text| text.parse::<u64>().ok());
+    let rounds = 500 * factor.unwrap_or(1);
+    let (ended, end) = mpsc::channel();
+    let progress = Arc::new(AtomicU64::new(0));
+    let made = Arc::clone(&progress);
+    let runner = std::thread::spawn(move || {
+        let mut tally = Tally::default();
+        for round in 0..rounds {
+            let shards = 1 + (round % 2) as usize * 2;
+            one_death(shards, round as usize % shards, &mut tally);
+            made.fetch_add(1, Ordering::Relaxed);
+        }
+        let _ = ended.send(tally);
+    });
+    let Ok(tally) = end.recv_timeout(PATIENCE) else {
+        assert!(
+            runner.is_finished(),
+            "somebody waits after {} deaths",
+            progress.load(Ordering::Relaxed)
+        );
+        std::panic::resume_unwind(runner.join().expect_err("it has sent nothing"));
+    };
+    let lost = tally.asked - tally.answered;
+    let Tally { deaths, answered, closed, .. } = tally;
+    let row = format!(
+        "| a shard's thread dies | {deaths} | {lost} | {answered} calls answered, {closed} of them \
+         \"closed\" | `lib handle::tests::nobody_waits_for_a_dead_shard` |"
+    );
+    if asked.is_some() {
+        writeln!(std::io::stderr(), "{row}").expect("said");
+    }
+    assert_eq!(lost, 0);
+    assert!(closed > deaths, "the death is told");
+}
