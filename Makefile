@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test test-performance test-coverage lint histories loom loom-collector loom-mutations verify doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ compare-check: ## Check the comparison itself: its tests and its clippy (builds 
 
 test: ## Run all tests: unit, integration, house rules, histories (10,000 schedules), documentation, examples' own
 	cargo test --workspace --exclude loom-tests
+
+reliability: ## Make everything go wrong that can, count who is lost, write the table of docs/reliability.md
+	./ci/reliability.sh
 
 test-performance: ## Compare with quick_cache and moka in under two minutes; fails where ours is slower than moka
 	$(COMPARE) --bin compare -- --smoke --floor 1

@@ -368,7 +368,7 @@ where
         // so is the older one, which would be read as if this write had never been.
         let (key, _value) = Entry::take_back(draft);
         let pinned = reclaim::pin();
-        shard.remove(hash, |k| *k == key, &self.front.validity(), &pinned);
+        shard.remove(hash, |k| *k == key, self.front.validity(), &pinned);
     }
 
     fn discard(&self, key: &K) {

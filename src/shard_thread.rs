@@ -4,7 +4,7 @@ use crate::sync::thread::thread_local;
 use std::cell::Cell;
 
 thread_local! {
-    static IS_SHARD: Cell<bool> = const { Cell::new(false) };
+    static IS_SHARD: Cell<bool> = Cell::default();
 }
 
 /// Marks the current thread as a shard's for the rest of its life.

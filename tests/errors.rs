@@ -15,10 +15,11 @@ fn refusal(configure: Configure) -> Error {
 
 #[test]
 fn every_refused_setting_is_named_with_what_is_accepted() {
-    let refused: [(&str, Configure); 6] = [
+    let refused: [(&str, Configure); 7] = [
         ("max_capacity", |builder| builder.max_capacity(0)),
         ("shards", |builder| builder.shards(0)),
         ("weigher", |builder| builder.weigher(|_, _| 1)),
+        ("event_capacity", |builder| builder.event_capacity(usize::MAX)),
         ("time_to_live", |builder| builder.time_to_live(Duration::ZERO)),
         ("time_to_idle", |builder| builder.time_to_idle(Duration::ZERO)),
         ("time_to_idle", |builder| builder.time_to_live(ms(10)).time_to_idle(ms(11))),

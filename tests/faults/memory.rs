@@ -1,0 +1,109 @@
+//! Writers that outrun everybody, and a reader that does not let go.
+//!
+//! In processes of their own: whoever is pinned holds up what all caches of a process would free, and
+//! tests beside these are pinned now and then.
+
+use crate::processes::alone;
+use crate::report::{Row, grouped, times};
+use crate::support::{Counted, Ledger, bounded, builder, eventually, flush};
+use cacheado::CacheHandle;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+const CAPACITY: u64 = 1_000;
+const BACKLOG: u64 = 256;
+/// Values beyond the capacity while nobody stays pinned: a backlog that waits, what the last three turns
+/// threw away (readers that were pinned then have to go first, which takes two steps of the epoch), one
+/// turn's more for a step that a reader held up, and what the test itself has in hand.
+const IN_PASSING: u64 = 5 * BACKLOG + 4;
+
+/// Writes so many values while the highest number of live ones is watched.
+fn storm(cache: &CacheHandle<u64, Counted>, ledger: &Ledger, writes: u64) -> u64 {
+    let (done, peak) = (AtomicBool::new(false), AtomicU64::new(0));
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(Ordering::SeqCst) {
+                peak.fetch_max(ledger.live(), Ordering::SeqCst);
+                thread::yield_now();
+            }
+        });
+        for write in 0..writes {
+            cache.insert(write % (CAPACITY * 4), ledger.value(write));
+        }
+        done.store(true, Ordering::SeqCst);
+    });
+    peak.into_inner().max(ledger.live())
+}
+
+fn small() -> CacheHandle<u64, Counted> {
+    builder(1).max_capacity(CAPACITY).backlog(BACKLOG as usize).build().expect("valid")
+}
+
+#[test]
+fn a_write_storm() {
+    alone("memory::alone_a_write_storm", None, None);
+}
+
+#[test]
+#[ignore = "needs a process of its own; `a_write_storm` starts it"]
+fn alone_a_write_storm() {
+    bounded(|| {
+        let (ledger, cache, writes) = (Ledger::new(), small(), times(1_000_000));
+        cache.insert(0, ledger.value(0));
+        let held = cache.get(&0);
+        let peak = storm(&cache, &ledger, writes);
+        let bound = CAPACITY + IN_PASSING;
+        drop((cache, held));
+        eventually("no value is lost", || ledger.live() == 0);
+        Row {
+            fault: "a write storm, capacity 1,000 and backlog 256",
+            injected: writes,
+            lost: peak.saturating_sub(bound),
+            outcome: format!(
+                "at most {} values alive at once, {} allowed",
+                grouped(peak),
+                grouped(bound)
+            ),
+        }
+        .report(a_write_storm);
+    });
+}
+
+#[test]
+fn a_write_storm_under_a_stalled_pin() {
+    alone("memory::alone_a_write_storm_under_a_stalled_pin", None, None);
+}
+
+#[test]
+#[ignore = "needs a process of its own; `a_write_storm_under_a_stalled_pin` starts it"]
+fn alone_a_write_storm_under_a_stalled_pin() {
+    bounded(|| {
+        let (ledger, cache, writes) = (Ledger::new(), small(), 1_000_000);
+        cache.insert(0, ledger.value(77));
+        let view = cache.pin();
+        let seen = view.get(&0).expect("stored");
+        let peak = thread::scope(|scope| {
+            let writer = scope.spawn(|| storm(&cache, &ledger, writes));
+            writer.join().expect("no panic")
+        });
+        assert_eq!(seen.id, 77, "the reference is good to the end");
+        drop(view);
+        eventually("all but what the cache holds is given back", || {
+            flush(&cache);
+            ledger.live() <= CAPACITY
+        });
+        let kept = ledger.live() - cache.len();
+        drop(cache);
+        eventually("no value is lost", || ledger.live() == 0);
+        Row {
+            fault: "a write storm while one reader stays pinned",
+            injected: writes,
+            lost: kept,
+            outcome: format!(
+                "no bound: {} values alive at once; all given back when the reader goes",
+                grouped(peak)
+            ),
+        }
+        .report(a_write_storm_under_a_stalled_pin);
+    });
+}
