@@ -1,9 +1,11 @@
 //! Back-pressure: a full backlog holds writers up, loses nothing and is over when the shard goes on.
 
 use crate::support::{
-    Counted, Gate, Ledger, Polled, StuckShard, builder, eventually, flush, on_each_shape,
+    Counted, Gate, Ledger, Polled, StuckShard, bounded, builder, eventually, flush, on_each_shape,
 };
 use cacheado::CacheHandle;
+use std::hash::{Hash, Hasher};
+use std::sync::mpsc;
 use std::thread;
 
 const BACKLOG: usize = 16;
@@ -214,5 +216,60 @@ fn removes_and_loads_get_through_a_full_backlog() {
         });
         flush(&cache);
         assert_eq!(cache.len(), 101, "key 0 and the loaded ones");
+    });
+}
+
+/// A key that shares its hash, and so its slot, with all others.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Twin(u64);
+
+impl Hash for Twin {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        0_u64.hash(state);
+    }
+}
+
+/// A load that is claimed while a deep chain is folded stands alone in its slot afterwards: it must not
+/// pass for deep and keep writers out until it ends.
+#[test]
+fn a_load_that_was_claimed_during_a_fold_keeps_no_writer_out() {
+    bounded(|| {
+        let gates = [Gate::new(), Gate::new()];
+        let weighed = gates.clone();
+        let weigher = move |_: &Twin, value: &usize| {
+            weighed.get(*value).into_iter().for_each(Gate::pass);
+            1
+        };
+        let settings = CacheHandle::<Twin, usize>::builder().shards(1).max_capacity(100);
+        let cache = settings.weigher(weigher).build().expect("valid");
+        // While one fold stands in the weigher the chain for the next grows as deep as it may.
+        cache.insert(Twin(0), 0);
+        gates[0].wait_for(1);
+        let deep = (0..100).take_while(|_| cache.try_insert(Twin(1), 1).is_ok()).count();
+        assert!((8..100).contains(&deep), "a chain has a limit, {deep} are accepted");
+        gates[0].open();
+        gates[1].wait_for(1);
+        // The next fold has taken it and stands: a load is claimed above.
+        let (end, ended) = mpsc::channel();
+        let (tell, told) = mpsc::channel();
+        let mine = cache.clone();
+        let leader = thread::spawn(move || {
+            mine.get_or_load(&Twin(2), || {
+                tell.send(()).expect("the test waits");
+                ended.recv().expect("the test ends the load")
+            })
+        });
+        told.recv().expect("the load has begun");
+        gates[1].open();
+        flush(&cache);
+        // Refused at most once, by what the load said before it was looked at anew.
+        if cache.try_insert(Twin(3), 7).is_err() {
+            cache.ready().wait().expect("the shard lives");
+            cache.try_insert(Twin(3), 7).expect("there is room");
+        }
+        cache.insert(Twin(4), 8);
+        assert_eq!((cache.get(&Twin(3)), cache.get(&Twin(4))), (Some(7), Some(8)));
+        end.send(9).expect("the load waits");
+        assert_eq!(leader.join().expect("no panic"), 9);
     });
 }

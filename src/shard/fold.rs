@@ -100,7 +100,8 @@ impl<K: Eq, V> Fold<K, V> {
             let fate = self.publish(shard, &group);
             work.after_cut.push((group.newest, fate));
         }
-        if work.kept.iter().any(|kept| !kept) {
+        // Also if all stays: what stays has to forget the depth of what was cut before.
+        if !work.kept.is_empty() {
             self.versions += 1;
             shard.pending.cut(slot, &work.chain, &work.kept, Link::end(self.versions));
         }

@@ -210,6 +210,9 @@ impl<K, V> Shard<K, V> {
             // A hot key written in a storm must not make readers of its neighbours walk far. A shard
             // thread cannot wait for itself, so it may.
             if self.pending.is_deep(head, &pinned) && !urgent {
+                // The chain may be a load that was claimed above what a fold has cut since, and only says
+                // that it is deep: the next fold mends that.
+                self.pending.mark(slot);
                 self.signal.wake();
                 return Err(draft);
             }

@@ -1,6 +1,7 @@
 //! Loads in flight: one loader at a time, no waiter lost, no stale value stored.
 
 use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use crate::shard::pending::DEPTH_LIMIT;
 use crate::sync::tally::Ordering;
 use std::future::{Future, poll_fn};
 use std::mem::ManuallyDrop;
@@ -324,5 +325,29 @@ pub fn no_circle_waits() {
         audit(&rig, &mut worker, &ledger);
         assert!(matches!(alone.load(Ordering::Relaxed), 1 | 2), "nobody else loads a second time");
         assert!(get(&rig, 1).is_some() && get(&rig, 2).is_some(), "both are stored");
+    });
+}
+
+/// A load that is claimed while the shard cuts a deep chain below it does not pass for deep afterwards:
+/// a writer that is refused once is let in after the next fold, while the load goes on.
+pub fn a_load_stands_on_no_depth() {
+    search("a_load_stands_on_no_depth", 3, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        for key in 1..=DEPTH_LIMIT {
+            rig.cache.insert(key, ledger.value(key.into()));
+        }
+        let shard = turns(worker, 1);
+        let books = ledger.clone();
+        let leader = rig.spawn(move |rig| begin(rig, 0, 10, &books));
+        let (load, mut worker) = (leader.join().unwrap(), shard.join().unwrap());
+        let mut refusals = 0;
+        while rig.cache.try_insert(DEPTH_LIMIT + 1, ledger.value(20)).is_err() {
+            refusals += 1;
+            assert!(refusals < 2, "the load says that its slot is deep");
+            settle(&mut worker, 1);
+        }
+        drop(load);
+        audit(&rig, &mut worker, &ledger);
     });
 }
