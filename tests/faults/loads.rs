@@ -153,8 +153,12 @@ fn a_load_ends_badly_and_threads_wait() {
         let mut all = Tally::default();
         for fault in [Fault::Panic, Fault::Error, Fault::Cancel] {
             let tally = afflict_threads(fault);
-            let once = if fault == Fault::Error { 0 } else { tally.faults };
-            assert_eq!(tally.retried, once, "loaded again by one, or by none");
+            // A thread that has counted its miss may still join too late for the error: then it loads.
+            let least = if fault == Fault::Error { 0 } else { tally.faults };
+            assert!(
+                (least..=tally.faults).contains(&tally.retried),
+                "loaded again by one, if at all"
+            );
             all.faults += tally.faults;
             all.answered += tally.answered;
         }
@@ -162,7 +166,7 @@ fn a_load_ends_badly_and_threads_wait() {
             fault: "a loader panics, fails or is cancelled, 8 threads wait",
             injected: all.faults,
             lost: all.lost(),
-            outcome: "as for tasks".into(),
+            outcome: "as for tasks; who joins too late for an error loads".into(),
         }
         .report(a_load_ends_badly_and_threads_wait);
     });
@@ -184,7 +188,7 @@ fn afflict_threads(fault: Fault) -> Tally {
                         Ok::<_, &'static str>(ledger.value(key))
                     });
                     let right = match &outcome {
-                        Ok(value) => fault != Fault::Error && value.id == key,
+                        Ok(value) => value.id == key,
                         Err(_) => fault == Fault::Error,
                     };
                     answered.fetch_add(u64::from(right), Ordering::Relaxed);
