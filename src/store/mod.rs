@@ -1,9 +1,10 @@
 //! The store: the shard's private map from slots to residents, which knows whom to evict and who
 //! has expired.
 //!
-//! 1. [`list`]: the nodes and the lists threaded through them.
+//! 1. [`list`]: the nodes and the lists of slots.
 //! 2. [`policy`]: who is evicted next.
 //! 3. [`wheel`]: who expires next.
+//! 4. [`mod@column`]: what only some stores keep of an entry.
 //!
 //! *Owns* the nodes, their weights, their order of eviction and their timers. *Does not know* keys,
 //! values, scopes, other threads or a clock: a resident is a [`Copy`] handle, time is an argument,
@@ -12,6 +13,7 @@
 //! *Invariants:* every node is in the policy's order; a node whose resident has a deadline is on
 //! the wheel; `weight` is the sum over all nodes.
 
+mod column;
 mod list;
 pub(crate) mod policy;
 mod wheel;
@@ -91,7 +93,7 @@ impl<R: Resident> Store<R> {
     /// moves on. At zero the answer is `None`, and [`more_due`](Self::more_due) says whether that
     /// was too early.
     pub(crate) fn next_expired(&mut self, now: u64, budget: &mut u32) -> Option<Slot> {
-        self.wheel.next_expired(&mut self.nodes, now, budget)
+        self.wheel.next_expired(&self.nodes, now, budget)
     }
 
     /// Whether an exhausted budget left timers that were due at the `now` of the latest
@@ -158,12 +160,12 @@ impl<R: Resident> Store<R> {
     fn admit(&mut self, slot: Slot) {
         self.weight += u64::from(self.nodes[slot as usize].weight);
         self.policy.insert(&mut self.nodes, slot);
-        self.wheel.schedule(&mut self.nodes, slot);
+        self.wheel.schedule(&self.nodes, slot);
     }
 
     fn expel(&mut self, slot: Slot) {
         self.weight -= u64::from(self.nodes[slot as usize].weight);
         self.policy.remove(&mut self.nodes, slot);
-        self.wheel.cancel(&mut self.nodes, slot);
+        self.wheel.cancel(slot);
     }
 }

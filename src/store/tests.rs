@@ -411,9 +411,9 @@ fn a_long_silence_costs_one_visit_per_entry() {
 }
 
 #[test]
-fn a_node_is_32_bytes_and_leaves_the_slab_a_niche() {
-    assert_eq!(size_of::<Node<u64>>(), 32);
-    assert_eq!(size_of::<Result<Node<u64>, usize>>(), 32);
+fn a_node_is_24_bytes_and_leaves_the_slab_a_niche() {
+    assert_eq!(size_of::<Node<u64>>(), 24);
+    assert_eq!(size_of::<Result<Node<u64>, usize>>(), 24);
 }
 
 #[test]

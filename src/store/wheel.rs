@@ -4,7 +4,7 @@
 //! Efficient Implementation of a Timer Facility", SOSP 1987, scheme 7, with an occupancy bitmap per
 //! level so that empty slots are skipped however long nobody asked.
 //!
-//! *Owns* the timer chain of the nodes and the time up to which it has been asked. *Does not know*
+//! *Owns* the timer chain and the time up to which it has been asked. *Does not know*
 //! a clock: time is an argument, in nanoseconds since the cache's origin.
 //!
 //! *Invariants:* with `elapsed` in ticks, a node whose due tick first differs from `elapsed` in
@@ -15,7 +15,8 @@
 #[cfg(any(test, fuzzing))]
 use std::collections::HashSet;
 
-use super::list::{Lists, Nodes, PER_ROW, TIMER};
+use super::column::Column;
+use super::list::{Links, Lists, Nodes, PER_ROW};
 use super::{Resident, Slot};
 
 /// Nanoseconds in a tick of the wheel, about a millisecond; a power of two, so that dividing is a
@@ -33,7 +34,9 @@ const HORIZON: u64 = DIGIT << (DIGIT_BITS * (LEVELS - 1));
 
 /// Entries by the time at which they expire.
 pub(crate) struct Wheel {
-    slots: Lists<TIMER, LEVELS>,
+    slots: Lists<LEVELS>,
+    /// Beside the nodes, for without a deadline there are none.
+    links: Column<Links>,
     /// The tick up to which nothing is left to do but in slots that begin at it or before.
     elapsed: u64,
     /// The tick of the latest `now`.
@@ -48,21 +51,21 @@ struct Event {
 
 impl Wheel {
     pub(crate) const fn new() -> Self {
-        Self { slots: Lists::new(), elapsed: 0, asked: 0 }
+        Self { slots: Lists::new(), links: Column::new(Links::DETACHED), elapsed: 0, asked: 0 }
     }
 
     /// Hangs a node that is not scheduled under its resident's deadline, if it has one.
-    pub(crate) fn schedule<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+    pub(crate) fn schedule<R: Resident>(&mut self, nodes: &Nodes<R>, slot: Slot) {
         let deadline = nodes[slot as usize].resident.deadline();
         if deadline != u64::MAX {
             let list = self.place(deadline.div_ceil(TICK));
-            self.slots.push(nodes, list, slot);
+            self.slots.push(&mut self.links, list, slot);
         }
     }
 
     /// Takes a node off the wheel, if it is scheduled.
-    pub(crate) fn cancel<R>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
-        self.slots.unlink(nodes, slot);
+    pub(crate) fn cancel(&mut self, slot: Slot) {
+        self.slots.unlink(&mut self.links, slot);
     }
 
     /// The next node whose deadline is not after `now`. It stays scheduled, and is the answer again
@@ -71,7 +74,7 @@ impl Wheel {
     /// Each node looked at costs one unit of `budget`.
     pub(crate) fn next_expired<R: Resident>(
         &mut self,
-        nodes: &mut Nodes<R>,
+        nodes: &Nodes<R>,
         now: u64,
         budget: &mut u32,
     ) -> Option<Slot> {
@@ -83,7 +86,7 @@ impl Wheel {
             if nodes[slot as usize].resident.deadline() <= now {
                 return Some(slot);
             }
-            self.cancel(nodes, slot);
+            self.cancel(slot);
             self.schedule(nodes, slot);
         }
         self.elapsed = self.asked;
@@ -131,7 +134,7 @@ impl Wheel {
 impl Wheel {
     /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
     pub(crate) fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
-        let members = self.slots.validate(nodes);
+        let members = self.slots.validate(&self.links);
         for &(list, slot) in &members {
             let (level, digit) = (list / PER_ROW, list as u64 % PER_ROW as u64);
             let shift = DIGIT_BITS * level;

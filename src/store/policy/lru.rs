@@ -8,7 +8,7 @@
 //! was read in the current tick is never evicted before one that was not, and one that is written
 //! in a new tick is younger than all that were read before.
 //!
-//! *Owns* the recency chain of the nodes and the tick. *Does not know* capacity or weights: the
+//! *Owns* the recency chain and the tick. *Does not know* capacity or weights: the
 //! caller asks for victims until it is content.
 //!
 //! *Invariants:* generations are a ring, numbered so that a tick's writes are even and its reads odd;
@@ -19,7 +19,7 @@
 //! stamp can be mistaken for a newer one only when its entry was neither read nor moved for 2^15
 //! ticks, in which a thousand times the capacity was written, and then costs one needless move.
 
-use super::super::list::{Lists, Nodes, PER_ROW, RECENCY};
+use super::super::list::{Lists, Nodes, PER_ROW};
 use super::super::{Resident, Slot, Tick};
 use super::{Policy, tick_every};
 
@@ -31,7 +31,7 @@ const FIRST_TICK: Tick = (Tick::MAX - OLDEST) | 1;
 
 /// The recency order of a store's entries.
 pub(crate) struct Lru {
-    generations: Lists<RECENCY, 1>,
+    generations: Lists<1>,
     /// The generation of what is read now: odd.
     tick: Tick,
     /// Insertions in a tick; if there is no number, as many as suit the entries that there are.
