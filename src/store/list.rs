@@ -28,7 +28,6 @@ pub(crate) type Nodes<R> = Slab<Node<R>>;
 /// What the store keeps for every resident.
 pub(crate) struct Node<R> {
     pub(crate) resident: R,
-    pub(crate) weight: u32,
     /// The recency tick under which the policy last linked this node.
     pub(crate) linked: Tick,
     recency: Links,
@@ -36,8 +35,8 @@ pub(crate) struct Node<R> {
 
 impl<R> Node<R> {
     /// A node in no list.
-    pub(crate) fn new(resident: R, weight: u32) -> Self {
-        Self { resident, weight, linked: 0, recency: Links::DETACHED }
+    pub(crate) fn new(resident: R) -> Self {
+        Self { resident, linked: 0, recency: Links::DETACHED }
     }
 }
 

@@ -11,7 +11,7 @@
 //! and a hit tells the store nothing until it looks at the resident's stamp.
 //!
 //! *Invariants:* every node is in the policy's order; a node whose resident has a deadline is on
-//! the wheel; `weight` is the sum over all nodes.
+//! the wheel; `weight` is the sum of `weights` over all nodes.
 
 mod column;
 mod list;
@@ -21,6 +21,7 @@ mod wheel;
 #[cfg(test)]
 mod tests;
 
+use column::Column;
 use list::{Node, Nodes};
 use policy::{Lru, Policy};
 use wheel::Wheel;
@@ -47,6 +48,8 @@ pub(crate) struct Store<R: Resident> {
     nodes: Nodes<R>,
     policy: Lru,
     wheel: Wheel,
+    /// Of the slots in use; where entries weigh one each, it has no memory.
+    weights: Column<u32>,
     weight: u64,
 }
 
@@ -54,21 +57,27 @@ impl<R: Resident> Store<R> {
     /// An empty store whose tick advances every `tick_every` insertions or replacements; without a
     /// number, with the number of residents. Allocates nothing.
     pub(crate) fn new(tick_every: Option<u32>) -> Self {
-        Self { nodes: Nodes::new(), policy: Lru::new(tick_every), wheel: Wheel::new(), weight: 0 }
+        Self {
+            nodes: Nodes::new(),
+            policy: Lru::new(tick_every),
+            wheel: Wheel::new(),
+            weights: Column::new(1),
+            weight: 0,
+        }
     }
 
     /// Adds a resident as the most recent one.
     pub(crate) fn insert(&mut self, resident: R, weight: u32) -> Slot {
-        let slot = list::slot_of(self.nodes.insert(Node::new(resident, weight)));
-        self.admit(slot);
+        let slot = list::slot_of(self.nodes.insert(Node::new(resident)));
+        self.admit(slot, weight);
         slot
     }
 
     /// Puts a new resident, as the most recent one, in the place of an old one, which it returns.
     pub(crate) fn replace(&mut self, slot: Slot, resident: R, weight: u32) -> R {
         self.expel(slot);
-        let old = std::mem::replace(&mut self.nodes[slot as usize], Node::new(resident, weight));
-        self.admit(slot);
+        let old = std::mem::replace(&mut self.nodes[slot as usize], Node::new(resident));
+        self.admit(slot, weight);
         old.resident
     }
 
@@ -130,7 +139,7 @@ impl<R: Resident> Store<R> {
 
     /// The weight with which the resident was inserted.
     pub(crate) fn weight_of(&self, slot: Slot) -> u32 {
-        self.nodes[slot as usize].weight
+        self.weights.get(slot)
     }
 
     /// How many residents there are.
@@ -151,20 +160,21 @@ impl<R: Resident> Store<R> {
     /// Walks every list, recomputes every counter and panics with what is wrong.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn validate(&self) {
-        let weight: u64 = self.nodes.iter().map(|(_, node)| u64::from(node.weight)).sum();
+        let weight: u64 = self.iter().map(|(slot, _)| u64::from(self.weight_of(slot))).sum();
         assert_eq!(self.weight, weight, "the total weight is not the sum of the weights");
         self.policy.validate(&self.nodes);
         self.wheel.validate(&self.nodes);
     }
 
-    fn admit(&mut self, slot: Slot) {
-        self.weight += u64::from(self.nodes[slot as usize].weight);
+    fn admit(&mut self, slot: Slot, weight: u32) {
+        self.weights.set(slot, weight);
+        self.weight += u64::from(weight);
         self.policy.insert(&mut self.nodes, slot);
         self.wheel.schedule(&self.nodes, slot);
     }
 
     fn expel(&mut self, slot: Slot) {
-        self.weight -= u64::from(self.nodes[slot as usize].weight);
+        self.weight -= u64::from(self.weights.get(slot));
         self.policy.remove(&mut self.nodes, slot);
         self.wheel.cancel(slot);
     }

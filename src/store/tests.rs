@@ -92,6 +92,11 @@ fn ttl() -> impl Strategy<Value = Option<u64>> {
     prop_oneof![Just(None), nanos().prop_map(Some)]
 }
 
+/// Mostly one, so that some cases never see another weight and others see it late.
+fn weight() -> impl Strategy<Value = u32> {
+    prop_oneof![40 => Just(1), 1 => 0..100_u32]
+}
+
 /// Operations of a case; few evictions and expirations let entries grow older than the ring of
 /// generations.
 fn ops() -> impl Strategy<Value = Vec<Op>> {
@@ -100,9 +105,9 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
         let lag = prop_oneof![4 => Just(0), 1 => 0..100_u32];
         let late = prop_oneof![4 => Just(0), 1 => nanos()];
         let op = prop_oneof![
-            8 => (0..100_u32, ttl(), lag, late)
+            8 => (weight(), ttl(), lag, late)
                 .prop_map(|(weight, ttl, lag, late)| Op::Insert { weight, ttl, lag, late }),
-            6 => (pick, 0..100_u32, ttl())
+            6 => (pick, weight(), ttl())
                 .prop_map(|(pick, weight, ttl)| Op::Replace { pick, weight, ttl }),
             1 => pick.prop_map(|pick| Op::Remove { pick }),
             6 => pick.prop_map(|pick| Op::Read { pick }),
@@ -291,6 +296,7 @@ impl<'a> Pair<'a> {
         assert_eq!(occupied.count(), self.records.len());
         for record in &self.records {
             assert!(self.store.at(record.slot).is_some_and(|probe| probe.is(record.probe)));
+            assert_eq!(self.store.weight_of(record.slot), record.weight);
         }
         let deadlines = self.records.iter().map(|r| r.probe.deadline());
         if let Some(first) = deadlines.filter(|&deadline| deadline != u64::MAX).min() {
@@ -414,6 +420,38 @@ fn a_long_silence_costs_one_visit_per_entry() {
 fn a_node_is_24_bytes_and_leaves_the_slab_a_niche() {
     assert_eq!(size_of::<Node<u64>>(), 24);
     assert_eq!(size_of::<Result<Node<u64>, usize>>(), 24);
+}
+
+#[test]
+fn what_no_entry_needs_has_no_memory() {
+    let cells: Vec<Cells> = (0..9).map(|_| Cells::default()).collect();
+    let mut store = Store::new(Some(1));
+    let columns = |store: &Store<Probe<'_>>| {
+        [store.weights.values().len(), store.wheel.links().values().len()]
+    };
+    for cells in &cells[..4] {
+        store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
+    }
+    assert_eq!(columns(&store), [0, 0]);
+    let heavy = store.insert(Probe::new(&cells[4], store.birth(), u64::MAX), 7);
+    let mortal = store.insert(Probe::new(&cells[5], store.birth(), TICK), 1);
+    for cells in &cells[6..] {
+        store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
+    }
+    assert_eq!([heavy, mortal], [4, 5]);
+    assert_eq!(columns(&store), [5, 6]);
+    store.validate();
+}
+
+#[test]
+fn a_slot_that_is_used_again_keeps_nothing_of_its_last_entry() {
+    let [first, second] = [Cells::default(), Cells::default()];
+    let mut store = Store::new(Some(1));
+    let slot = store.insert(Probe::new(&first, store.birth(), TICK), 7);
+    store.remove(slot);
+    assert_eq!(store.insert(Probe::new(&second, store.birth(), u64::MAX), 1), slot);
+    assert_eq!((store.weight_of(slot), store.weight(), store.next_timer()), (1, 1, None));
+    store.validate();
 }
 
 #[test]

@@ -130,6 +130,13 @@ impl Wheel {
     }
 }
 
+#[cfg(test)]
+impl Wheel {
+    pub(crate) fn links(&self) -> &Column<Links> {
+        &self.links
+    }
+}
+
 #[cfg(any(test, fuzzing))]
 impl Wheel {
     /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
