@@ -16,8 +16,8 @@ use std::num::NonZeroU32;
 
 use slab::Slab;
 
+use super::Slot;
 use super::column::Column;
-use super::{Slot, Tick};
 
 /// Lists in a row, one for each bit of its occupancy word.
 pub(crate) const PER_ROW: usize = 64;
@@ -25,18 +25,16 @@ pub(crate) const PER_ROW: usize = 64;
 /// All nodes of a store.
 pub(crate) type Nodes<R> = Slab<Node<R>>;
 
-/// What the store keeps for every resident.
+/// What the store keeps for every resident: a resident that is a pointer, and as much again.
 pub(crate) struct Node<R> {
     pub(crate) resident: R,
-    /// The recency tick under which the policy last linked this node.
-    pub(crate) linked: Tick,
     recency: Links,
 }
 
 impl<R> Node<R> {
     /// A node in no list.
     pub(crate) fn new(resident: R) -> Self {
-        Self { resident, linked: 0, recency: Links::DETACHED }
+        Self { resident, recency: Links::DETACHED }
     }
 }
 
@@ -152,6 +150,18 @@ impl<const ROWS: usize> Lists<ROWS> {
     pub(crate) fn distance(&self, row: usize, from: u32) -> Option<u32> {
         let ahead = self.occupied[row].rotate_right(from);
         (ahead != 0).then(|| ahead.trailing_zeros())
+    }
+
+    /// How many lists after `from`, going round all rows, the first one that is not empty is.
+    pub(crate) fn distance_in_all(&self, from: usize) -> Option<usize> {
+        let (row, within) = (from / PER_ROW, from % PER_ROW);
+        let ahead = |rows: usize| match rows {
+            0 => self.occupied[row] >> within << within,
+            // The first row again: what it has from `from` on was asked for at first.
+            rows => self.occupied[(row + rows) % ROWS],
+        };
+        let rows = (0..=ROWS).find(|&rows| ahead(rows) != 0)?;
+        Some(rows * PER_ROW + ahead(rows).trailing_zeros() as usize - within)
     }
 
     fn set_next(&mut self, chain: &mut impl Chain, of: Link, to: Link) {
