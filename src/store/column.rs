@@ -28,6 +28,10 @@ impl<T: Copy + PartialEq> Column<T> {
         if let Some(place) = self.values.get_mut(at) {
             *place = value;
         } else if value != self.usual {
+            let missing = at + 1 - self.values.len();
+            if self.values.capacity() - self.values.len() < missing {
+                self.values.reserve_exact(missing.max(growth(self.values.len())));
+            }
             self.values.resize(at, self.usual);
             self.values.push(value);
         }
@@ -37,5 +41,30 @@ impl<T: Copy + PartialEq> Column<T> {
     #[cfg(any(test, fuzzing))]
     pub(crate) fn values(&self) -> &[T] {
         &self.values
+    }
+}
+
+/// By how many places what is full should grow when it holds `full` values: by an eighth. Doubling
+/// leaves up to half of the memory empty; this leaves a ninth, and copies at most eight values for each
+/// one that comes.
+pub(crate) fn growth(full: usize) -> usize {
+    (full / 8).max(16)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Column;
+
+    #[test]
+    fn a_column_has_little_more_memory_than_values() {
+        let mut column = Column::new(1);
+        for slot in 0..5000 {
+            column.set(slot, 2);
+            let (values, room) = (column.values.len(), column.values.capacity());
+            assert!(room <= values + (values / 8).max(16), "room for {room}, {values} are there");
+        }
+        column.set(100_000, 2);
+        assert_eq!([column.get(4999), column.get(5000), column.get(100_000)], [2, 1, 2]);
+        assert!(column.values.capacity() <= 100_001 / 8 * 9);
     }
 }

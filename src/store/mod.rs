@@ -68,6 +68,9 @@ impl<R: Resident> Store<R> {
 
     /// Adds a resident as the most recent one.
     pub(crate) fn insert(&mut self, resident: R, weight: u32) -> Slot {
+        if self.nodes.len() == self.nodes.capacity() {
+            self.nodes.reserve_exact(column::growth(self.nodes.len()));
+        }
         let slot = list::slot_of(self.nodes.insert(Node::new(resident)));
         self.admit(slot, weight);
         slot

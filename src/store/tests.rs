@@ -147,6 +147,8 @@ struct Pair<'a> {
     insertions: u32,
     turn: u64,
     now: u64,
+    /// The most records that there were at once.
+    most: Slot,
 }
 
 impl<'a> Pair<'a> {
@@ -156,7 +158,7 @@ impl<'a> Pair<'a> {
         // ticks.
         let tick = (1 << 40) + u64::from(store.tick());
         let records = Vec::new();
-        Self { store, records, tick, tick_every, insertions: 0, turn: 0, now: 0 }
+        Self { store, records, tick, tick_every, insertions: 0, turn: 0, now: 0, most: 0 }
     }
 
     fn apply(&mut self, op: &Op, cells: &'a Cells) {
@@ -225,6 +227,7 @@ impl<'a> Pair<'a> {
         let place = (self.tick - 1, self.turn);
         self.records.push(Record { slot, probe, weight, stamp, place });
         self.turn += 1;
+        self.most = self.most.max(self.records.len() as Slot);
     }
 
     fn remove(&mut self, at: usize) {
@@ -299,6 +302,8 @@ impl<'a> Pair<'a> {
         let weight: u64 = self.records.iter().map(|r| u64::from(r.weight)).sum();
         assert_eq!(self.store.weight(), weight);
         assert_eq!(self.store.iter().count(), self.records.len());
+        let most = self.most;
+        assert!(self.store.slots() <= most + (most / 8).max(16), "much more room than entries");
         let occupied = (0..self.store.slots()).filter(|&slot| self.store.at(slot).is_some());
         assert_eq!(occupied.count(), self.records.len());
         for record in &self.records {
