@@ -5,7 +5,7 @@
 //! what was written in it, and then what was read in it. When a victim is needed, the first entry of
 //! the oldest generation is looked at, and moves to the generation of its stamp if that is younger. So
 //! each entry is moved at most once per tick in which it was read, an entry that was read in the
-//! current tick is never evicted before one that was not, and one that is written in a new tick is
+//! current tick is never evicted before one that was not (but see wrap-around), and one that is written in a new tick is
 //! younger than all that were read before.
 //!
 //! Ages are told apart up to that of the oldest generation, in which eight times the capacity is written.
@@ -37,8 +37,7 @@ const OLDEST: Tick = GENERATIONS - 1;
 /// The age of what has just been written.
 const BIRTH: Tick = 1;
 
-/// The first generation of reads: as close to the wrap-around as to make it happen in every test, not
-/// after years.
+/// The first generation of reads: so close to the wrap-around that it happens in every test.
 const FIRST_TICK: Tick = Tick::MAX - 64;
 
 /// The recency order of a store's entries.
