@@ -28,6 +28,7 @@ mod op;
 pub(crate) mod pending;
 pub(crate) mod signal;
 mod state;
+mod upkeep;
 pub(crate) mod worker;
 
 use crate::stats::Published;
