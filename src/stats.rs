@@ -92,7 +92,8 @@ impl Stats {
     pub fn invalidations(&self) -> u64 {
         self.shards.invalidations
     }
-    /// Values that were not kept: heavier than the whole capacity, or their weigher panicked.
+    /// Values that were not kept: heavier than the whole capacity, or their weigher panicked, or `Eq` did
+    /// where their key was compared with that of a newer value.
     #[must_use]
     pub fn rejected(&self) -> u64 {
         self.shards.rejected

@@ -347,6 +347,16 @@ impl<K, V> Entry<K, V> {
             .is_ok()
     }
 
+    /// The entry's slot in the store, if it has one. Shard thread only.
+    pub(super) fn slot(&self) -> Option<Slot> {
+        // Relaxed: the shard wrote it itself.
+        let link = Link(self.op.link.load(Ordering::Relaxed));
+        if !link.is_cut() {
+            return None;
+        }
+        Slot::try_from((link.0.addr() >> 2).checked_sub(1)?).ok()
+    }
+
     /// Ends the load without a value. Only the leader calls it, once.
     pub(super) fn abandon(&self) {
         // Release: the fold that takes the flight out sees the leader's last steps [edge: load-done].
@@ -450,16 +460,6 @@ impl<K, V> EntryRef<K, V> {
         // Release: a walker that stands here and finds the mark begins again and must then find what
         // the fold published before it cut [edge: chain].
         self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
-    }
-
-    /// The entry's slot in the store, if it has one. Shard thread only.
-    pub(super) fn slot(&self) -> Option<Slot> {
-        // Relaxed: the shard wrote it itself.
-        let link = Link(self.get().op.link.load(Ordering::Relaxed));
-        if !link.is_cut() {
-            return None;
-        }
-        Slot::try_from((link.0.addr() >> 2).checked_sub(1)?).ok()
     }
 
     /// Notes the tick in which the entry entered the store. Shard thread only.

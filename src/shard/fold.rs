@@ -9,7 +9,7 @@
 use super::Shard;
 use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
-use super::entry::{EntryRef, Kind, Link, State};
+use super::entry::{Entry, EntryRef, Kind, Link, State};
 use super::graves::Remains;
 use super::index::IndexWriter;
 use super::pending::Hanging;
@@ -58,6 +58,9 @@ struct Group<K, V> {
     verdict: Result<u32, Fate>,
 }
 
+/// `Eq` panicked: nobody knows whether two keys are the same.
+struct Unsure;
+
 /// What happens to an entry once it has left its chain. All but the first and the last are decided
 /// together with taking the entry, so each entry departs once.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,11 +89,12 @@ impl<K: Eq, V> Fold<K, V> {
         shard.pending.collect(slot, &mut work.chain);
         // Read after the chain: no operation in it is of a later generation, so of one key at most one
         // generation's write is kept.
-        self.sort_out(&mut work, scope.current());
+        let generation = scope.current();
+        self.sort_out(&mut work, generation);
         // In the order of time, should a clear lie between writes of the same key.
         work.groups.sort_by_key(Group::generation);
         for group in work.groups.drain(..) {
-            let fate = self.publish(shard, &group);
+            let fate = self.publish(shard, &group, generation);
             work.after_cut.push((group.newest, fate));
         }
         // Also if all stays: what stays has to forget the depth of what was cut before.
@@ -109,7 +113,9 @@ impl<K: Eq, V> Fold<K, V> {
 
     /// Decides for each operation, newest first, whether it stays in the chain, and groups those that
     /// wrote by key and generation: a write that a clear has ended beats none that came after the clear.
-    /// An older write that has a newer one departs.
+    /// An older write that has a newer one departs. So does one of which `Eq` cannot say whether it has,
+    /// for it may be that of another key: it is a group of its own whose value is not kept, so that
+    /// nothing older of its key outlives it, in the chain or in the index.
     fn sort_out(&mut self, work: &mut Scratch<K, V>, generation: u64) {
         work.kept.clear();
         for hanging in &work.chain {
@@ -127,15 +133,16 @@ impl<K: Eq, V> Fold<K, V> {
             work.kept.push(false);
             let Some(entry) = entry else { continue };
             let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation();
-            let Some((i, is_same)) = self.group_of(&work.groups, entry, own) else {
-                let verdict = self.verdict(entry, generation);
+            let found = self.group_of(&work.groups, entry, own);
+            let Ok(Some(i)) = found else {
+                let verdict = self.verdict(entry, generation, found.is_ok());
                 work.groups.push(Group { newest: entry, oldest: entry, verdict });
                 continue;
             };
             let group = &mut work.groups[i];
             let newer_is_rejected = group.rejects_its_oldest();
             let newer = std::mem::replace(&mut group.oldest, entry);
-            let fate = self.supersede(entry, newer, newer_is_rejected, is_same);
+            let fate = self.supersede(entry, newer, newer_is_rejected);
             work.after_cut.push((entry, fate));
         }
     }
@@ -145,7 +152,9 @@ impl<K: Eq, V> Fold<K, V> {
     fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
         let began = entry.get().stamp().generation();
         let newer = |group: &Group<K, V>| group.generation() >= began;
-        if entry.get().state() == State::Loading && self.group_of(groups, entry, newer).is_some() {
+        if entry.get().state() == State::Loading
+            && !matches!(self.group_of(groups, entry, newer), Ok(None))
+        {
             // Whether it succeeds, a remover was faster or the load has ended: the state tells below.
             entry.get().supersede();
         }
@@ -155,34 +164,41 @@ impl<K: Eq, V> Fold<K, V> {
         }
     }
 
-    /// The group of the entry's key, and whether `Eq` said so. One that panics counts as "equal": the
-    /// older of the two then leaves, and no key is ever in the index twice.
+    /// The group of the entry's key, among those that are meant.
     fn group_of(
         &self,
         groups: &[Group<K, V>],
         entry: EntryRef<K, V>,
         is_meant: impl Fn(&Group<K, V>) -> bool,
-    ) -> Option<(usize, bool)> {
-        let mut meant = groups.iter().enumerate().filter(|(_, group)| is_meant(group));
-        meant.find_map(|(i, group)| match self.same_key(group.newest, entry) {
-            Some(false) => None,
-            same => Some((i, same.is_some())),
-        })
+    ) -> Result<Option<usize>, Unsure> {
+        let mut without = Ok(None);
+        for (i, group) in groups.iter().enumerate().filter(|(_, group)| is_meant(group)) {
+            match self.same_key(group.newest.get(), entry.get()) {
+                Ok(true) => return Ok(Some(i)),
+                Ok(false) => {}
+                Err(Unsure) => without = Err(Unsure),
+            }
+        }
+        without
     }
 
-    /// Nothing if `Eq` panics.
-    fn same_key(&self, a: EntryRef<K, V>, b: EntryRef<K, V>) -> Option<bool> {
-        let (a, b) = (a.get(), b.get());
+    fn same_key(&self, a: &Entry<K, V>, b: &Entry<K, V>) -> Result<bool, Unsure> {
         if a.hash() != b.hash() {
-            return Some(false);
+            return Ok(false);
         }
-        self.departures.panics.catch(|| a.key == b.key)
+        self.departures.panics.catch(|| a.key == b.key).ok_or(Unsure)
     }
 
     /// The weight of a write that is to be kept, or why it is not.
-    fn verdict(&self, entry: EntryRef<K, V>, generation: u64) -> Result<u32, Fate> {
+    fn verdict(
+        &self,
+        entry: EntryRef<K, V>,
+        generation: u64,
+        is_newest: bool,
+    ) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match (&self.weigher, subject.value()) {
+            _ if !is_newest => None,
             (Some(weigher), Some(value)) => {
                 self.departures.panics.catch(|| weigher(&subject.key, value))
             }
@@ -208,14 +224,12 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
-    /// because the older one had been removed, had expired or was cleared. Unless they are known to have
-    /// the same key, the older one must not go on answering: who looks for it does not find the newer.
+    /// because the older one had been removed, had expired or was cleared.
     fn supersede(
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
         newer_is_rejected: bool,
-        is_same: bool,
     ) -> Fate {
         let (was, is) = (older.get(), newer.get());
         let fate = if was.stamp().generation() < is.stamp().generation() {
@@ -228,7 +242,7 @@ impl<K: Eq, V> Fold<K, V> {
             Fate::Departs(RemovalCause::Replaced)
         };
         let taken = match fate {
-            Fate::Departs(RemovalCause::Replaced) if is_same => was.replace_by_shard(),
+            Fate::Departs(RemovalCause::Replaced) => was.replace_by_shard(),
             _ => was.take_by_shard(),
         };
         let fate = if taken { fate } else { Fate::Taken };
@@ -241,15 +255,9 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Brings the newest write of a key into store and index, or sees that the key has nothing there.
-    fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>) -> Fate {
+    fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>, generation: u64) -> Fate {
         let newest = group.newest;
-        let old = shard.index.resident(&self.writer, newest.get().hash(), |entry| {
-            self.departures.panics.catch(|| entry.key == newest.get().key).unwrap_or(true)
-        });
-        // An entry of a later generation is none of this group's business. One without a slot was
-        // published in this very fold: `Eq` contradicts itself, and then both stay.
-        let old = old.filter(|old| old.get().stamp().generation() <= group.generation());
-        let Some((old, slot)) = old.and_then(|old| Some((old, old.slot()?))) else {
+        let Some((old, slot)) = self.predecessor(shard, group, generation) else {
             if !group.rejects_its_oldest() {
                 self.departures.counts.insertions += 1;
             }
@@ -266,7 +274,7 @@ impl<K: Eq, V> Fold<K, V> {
             );
         };
         // No user code runs before the index has what replaces it.
-        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest(), true);
+        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest());
         let fate = match group.verdict {
             Ok(weight) => {
                 self.store.replace(slot, newest, weight);
@@ -282,6 +290,45 @@ impl<K: Eq, V> Fold<K, V> {
         };
         self.see_off(old, old_fate);
         fate
+    }
+
+    /// The resident that a group supersedes. If `Eq` panics and owns up to none, it may be any of those
+    /// that it did not deny: they are asked again, and all leave that it does not deny now. Thus no older
+    /// value of the key comes back when the newest leaves, and no key is in the index twice; the price is
+    /// that others may leave too, as they may in any cache. If it owns up to one, the key has no other.
+    fn predecessor(
+        &mut self,
+        shard: &Shard<K, V>,
+        group: &Group<K, V>,
+        generation: u64,
+    ) -> Option<(EntryRef<K, V>, Slot)> {
+        let panics = self.departures.panics.total();
+        let known = self.resident(shard, group, |same| matches!(same, Ok(true)));
+        if known.is_none() && self.departures.panics.total() > panics {
+            while let Some((_, slot)) =
+                self.resident(shard, group, |same| !matches!(same, Ok(false)))
+            {
+                self.take_out(shard, slot, RemovalCause::Removed, generation);
+            }
+        }
+        known
+    }
+
+    /// A resident that may be of the group's key. One of a later generation is none of the group's
+    /// business. One without a slot was published in this very fold, as another key.
+    fn resident(
+        &self,
+        shard: &Shard<K, V>,
+        group: &Group<K, V>,
+        is_it: impl Fn(Result<bool, Unsure>) -> bool,
+    ) -> Option<(EntryRef<K, V>, Slot)> {
+        let newest = group.newest.get();
+        let found = shard.index.resident(&self.writer, newest.hash(), |entry| {
+            entry.slot().is_some()
+                && entry.stamp().generation() <= group.generation()
+                && is_it(self.same_key(entry, newest))
+        })?;
+        Some((found, found.get().slot()?))
     }
 
     /// Carries out what was decided about an entry that has left its chain, index and store, or has
@@ -307,7 +354,7 @@ impl<K: Eq, V> Fold<K, V> {
             match (hanging.kind, hanging.entry) {
                 (Kind::Write, _) => continue,
                 (Kind::Removal, Some(entry)) => {
-                    if let Some(slot) = entry.slot() {
+                    if let Some(slot) = entry.get().slot() {
                         self.writer.withdraw(&shard.index, entry);
                         self.store.remove(slot);
                     }

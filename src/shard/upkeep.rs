@@ -90,7 +90,13 @@ impl<K, V> Fold<K, V> {
     }
 
     /// Takes a resident out of store and index.
-    fn take_out(&mut self, shard: &Shard<K, V>, slot: Slot, cause: RemovalCause, generation: u64) {
+    pub(super) fn take_out(
+        &mut self,
+        shard: &Shard<K, V>,
+        slot: Slot,
+        cause: RemovalCause,
+        generation: u64,
+    ) {
         let entry = self.store.remove(slot);
         self.writer.withdraw(&shard.index, entry);
         if !entry.get().take_by_shard() {
