@@ -222,8 +222,6 @@ impl<K, V> Shard<K, V> {
                 Err((back, now)) => (draft, head) = (back, now),
             }
         }
-        // Not under the pin: who is woken may run in our place, and could then free nothing.
-        drop(pinned);
         self.notify(slot);
         Ok(())
     }
@@ -265,9 +263,8 @@ impl<K, V> Shard<K, V> {
             Some((value, expiry)) => permit.complete(value, expiry),
             None => (permit.abandon(), None),
         };
-        // As in `offer`.
-        drop(pinned);
         self.notify(hash.slot(SLOTS));
+        drop(pinned);
         settled
     }
 
