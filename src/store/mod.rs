@@ -76,12 +76,18 @@ impl<R: Resident> Store<R> {
         slot
     }
 
-    /// Puts a new resident, as the most recent one, in the place of an old one, which it returns.
+    /// Puts a new resident in the place of an old one, which it returns. It counts as the most recent one
+    /// once it has the stamp of its [`birth`](Self::birth).
+    ///
+    /// Touches no neighbours in any order: policy and wheel find out when they look at the slot.
     pub(crate) fn replace(&mut self, slot: Slot, resident: R, weight: u32) -> R {
-        self.expel(slot);
-        let old = std::mem::replace(&mut self.nodes[slot as usize], Node::new(resident));
-        self.admit(slot, weight);
-        old.resident
+        self.weight += u64::from(weight);
+        self.weight -= u64::from(self.weights.get(slot));
+        self.weights.set(slot, weight);
+        let old = std::mem::replace(&mut self.nodes[slot as usize].resident, resident);
+        self.policy.replace(&mut self.nodes);
+        self.wheel.replace(&self.nodes, slot, old.deadline());
+        old
     }
 
     /// Takes a resident out.

@@ -213,17 +213,24 @@ impl<'a> Pair<'a> {
 
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
-        let record = self.records.swap_remove(at);
-        let probe = Probe::new(cells, self.tick as Tick, self.deadline(ttl));
-        assert!(self.store.replace(record.slot, probe, weight).is(record.probe));
-        self.admit(record.slot, probe, weight, self.tick);
+        self.count_write();
+        let probe = Probe::new(cells, 0, self.deadline(ttl));
+        let (slot, stamp) = (self.records[at].slot, self.tick - 1);
+        assert!(self.store.replace(slot, probe, weight).is(self.records[at].probe));
+        cells.stamp.set(self.store.birth());
+        let place = self.records[at].place;
+        self.records[at] = Record { slot, probe, weight, stamp, place };
     }
 
-    fn admit(&mut self, slot: Slot, probe: Probe<'a>, weight: u32, stamp: u64) {
+    fn count_write(&mut self) {
         if self.insertions > 0 && self.insertions % self.tick_every == 0 {
             self.tick += 2;
         }
         self.insertions += 1;
+    }
+
+    fn admit(&mut self, slot: Slot, probe: Probe<'a>, weight: u32, stamp: u64) {
+        self.count_write();
         let place = (self.tick - 1, self.turn);
         self.records.push(Record { slot, probe, weight, stamp, place });
         self.turn += 1;

@@ -63,6 +63,17 @@ impl Wheel {
         }
     }
 
+    /// Sees that a node whose resident was replaced is looked at in time. A timer that is not too late for
+    /// the new deadline stays, and moves on when it fires: so a key that is often written costs one move
+    /// per life, not per write.
+    pub(crate) fn replace<R: Resident>(&mut self, nodes: &Nodes<R>, slot: Slot, was: u64) {
+        let deadline = nodes[slot as usize].resident.deadline();
+        if deadline < was || deadline == u64::MAX {
+            self.cancel(slot);
+            self.schedule(nodes, slot);
+        }
+    }
+
     /// Takes a node off the wheel, if it is scheduled.
     pub(crate) fn cancel(&mut self, slot: Slot) {
         self.slots.unlink(&mut self.links, slot);

@@ -1,15 +1,16 @@
 //! Least recently used, at the resolution of a tick.
 //!
 //! A hit calls nothing here. The reader stores the current tick in the entry, and only when that
-//! differs from what is there. Entries are linked in one list per *generation*, and a tick has two:
+//! differs from what is there. A replacement leaves its stamp too, and the place of what it replaced.
+//! Entries are linked in one list per *generation*, and a tick has two:
 //! what was written in it, and then what was read in it. When a victim is needed, the first entry of
 //! the oldest generation is looked at, and moves to the generation of its stamp if that is younger. So
-//! each entry is moved at most once per tick in which it was read, an entry that was read in the
+//! each entry is moved at most once per tick in which it was read or replaced, an entry that was read in the
 //! current tick is never evicted before one that was not (but see wrap-around), and one that is written in a new tick is
 //! younger than all that were read before.
 //!
 //! Ages are told apart up to that of the oldest generation, in which eight times the capacity is written.
-//! What nobody wrote or read for longer leaves in the order in which it was last linked: written, or
+//! What nobody wrote or read for longer leaves in the order in which it was last linked: inserted, or
 //! moved. Such there is only where most writes evict nobody, because they replace or fill what was
 //! removed.
 //!
@@ -88,11 +89,15 @@ impl Policy for Lru {
     }
 
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+        self.replace(nodes);
+        self.generations.push(nodes, self.list_of(BIRTH), slot);
+    }
+
+    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>) {
         if self.remaining == 0 {
             self.advance(nodes);
         }
         self.remaining -= 1;
-        self.generations.push(nodes, self.list_of(BIRTH), slot);
     }
 
     fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {

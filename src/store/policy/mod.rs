@@ -25,6 +25,9 @@ pub(crate) trait Policy {
     /// Admits a node that has just been written.
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot);
 
+    /// Counts a write that took an admitted node's place: its stamp will say when that was.
+    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>);
+
     /// Forgets a node that was admitted.
     fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot);
 
