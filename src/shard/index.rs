@@ -103,6 +103,22 @@ impl<K, V> ReadIndex<K, V> {
         unsafe { &*root }
     }
 
+    /// The first entry in the home bucket of `hash` whose tag is that of the hash: very likely its own.
+    /// Reads the bucket only.
+    #[inline]
+    pub(super) fn guess(&self, writer: &IndexWriter<K, V>, hash: u32) -> Option<EntryRef<K, V>> {
+        let buckets = &self.table(writer).buckets;
+        let bucket = &buckets[home(hash, buckets.len())];
+        // Relaxed: only the writer, which is the caller, changes the bucket.
+        let candidates = matching(bucket.control.load(Ordering::Relaxed), tags(hash));
+        if candidates == 0 {
+            return None;
+        }
+        let cell = (candidates.trailing_zeros() / 8) as usize;
+        // Relaxed: as above.
+        NonNull::new(bucket.cells[cell].load(Ordering::Relaxed)).map(EntryRef)
+    }
+
     /// The published entry of `hash` that `is_it` accepts, for the shard.
     pub(super) fn resident(
         &self,

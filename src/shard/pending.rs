@@ -139,6 +139,21 @@ impl<K, V> Hanging<K, V> {
     }
 }
 
+/// What is met on the way ahead of a fold; kept for its memory.
+pub(super) struct ReadAhead<K, V> {
+    ops: Vec<OpRef<K, V>>,
+    /// Of the operations that were met.
+    pub(super) hashes: Vec<u32>,
+    /// What they may replace.
+    pub(super) residents: Vec<EntryRef<K, V>>,
+}
+
+impl<K, V> Default for ReadAhead<K, V> {
+    fn default() -> Self {
+        Self { ops: Vec::new(), hashes: Vec::new(), residents: Vec::new() }
+    }
+}
+
 /// A walk down the chain that hung in a slot when its head was read.
 pub(crate) struct Walk<'g, K, V> {
     at: Link,
@@ -238,6 +253,30 @@ impl<K, V> Pending<K, V> {
 
     pub(super) const fn words() -> usize {
         WORDS
+    }
+
+    /// Reads ahead in the marked slots of a word: all heads, then all that they point to, and so on, so that
+    /// the processor fetches their lines side by side. Gives the hashes that it met. Shard thread only.
+    pub(super) fn read_ahead(&self, word: usize, mut marks: u64, ahead: &mut ReadAhead<K, V>) {
+        let ReadAhead { ops, hashes, .. } = ahead;
+        hashes.clear();
+        while marks != 0 {
+            let slot = word * 64 + marks.trailing_zeros() as usize;
+            // Acquire: the operations are read next [edge: chain].
+            let head = Link(self.heads[slot].load(Ordering::Acquire));
+            ops.extend(head.operation().map(OpRef::new));
+            marks &= marks - 1;
+        }
+        while !ops.is_empty() {
+            ops.retain_mut(|op| {
+                // SAFETY: [invariant: shard-frees] only this thread takes operations out of a chain.
+                let header = unsafe { op.at.as_ref() };
+                hashes.push(header.hash);
+                // Acquire: the operation below is read next [edge: chain].
+                let below = Link(header.link.load(Ordering::Acquire)).operation();
+                below.map(|below| *op = OpRef::new(below)).is_some()
+            });
+        }
     }
 
     /// Copies the chain of `slot` as it is now, newest first, into `chain`. Shard thread only.

@@ -139,6 +139,7 @@ impl<K: Eq, V> Worker<K, V> {
         let mut folded = 0;
         for word in 0..Pending::<K, V>::words() {
             let mut marks = shard.pending.take_marks(word);
+            self.fold.read_ahead(shard, word, marks);
             while marks != 0 {
                 let slot = word * 64 + marks.trailing_zeros() as usize;
                 folded += self.fold.fold_slot(shard, slot, &self.generation);
