@@ -273,7 +273,7 @@ impl<K, V> Entry<K, V> {
 
     #[inline]
     pub(crate) fn hash(&self) -> u32 {
-        self.op.hash
+        self.op.hash()
     }
 
     pub(crate) fn stamp(&self) -> ScopeStamp {
@@ -365,16 +365,20 @@ impl<K, V> Entry<K, V> {
 }
 
 /// A removed entry that the shard must take out of chain, index and store: the other half of
-/// [`Entry::take_by_remover`].
+/// [`Entry::take_by_remover`]. Or the base of what stays in a chain, without an entry.
 #[repr(C)]
 pub(crate) struct Farewell<K, V> {
     op: Op,
-    pub(super) entry: EntryRef<K, V>,
+    pub(super) entry: Option<EntryRef<K, V>>,
 }
 
 impl<K, V> Farewell<K, V> {
     pub(crate) fn new(entry: EntryRef<K, V>, hash: u32) -> Box<Self> {
-        Box::new(Self { op: Op::new(Kind::Removal, hash, State::Void), entry })
+        Box::new(Self { op: Op::new(Kind::Farewell, hash, State::Void), entry: Some(entry) })
+    }
+
+    pub(super) fn base() -> Box<Self> {
+        Box::new(Self { op: Op::new(Kind::Farewell, 0, State::Void), entry: None })
     }
 }
 

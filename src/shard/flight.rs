@@ -74,7 +74,7 @@ impl<K, V> Flight<K, V> {
     /// The key's hash, without a look at the entry.
     #[inline]
     pub(crate) fn hash(&self) -> u32 {
-        self.op.hash
+        self.op.hash()
     }
 
     /// The entry that the load fills; reachable as long as the flight is.

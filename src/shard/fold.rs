@@ -363,10 +363,10 @@ impl<K: Eq, V> Fold<K, V> {
         for hanging in
             work.chain.drain(..).zip(kept).filter_map(|(hanging, kept)| (!kept).then_some(hanging))
         {
-            folded += u64::from(hanging.kind != Kind::Base);
+            folded += u64::from(!hanging.is_base());
             match (hanging.kind, hanging.entry) {
                 (Kind::Write, _) => continue,
-                (Kind::Removal, Some(entry)) => {
+                (Kind::Farewell, Some(entry)) => {
                     if let Some(slot) = entry.get().slot() {
                         self.writer.withdraw(&shard.index, entry);
                         self.store.remove(slot);

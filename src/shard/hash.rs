@@ -3,8 +3,8 @@
 /// The keyed 64-bit hash of a key.
 ///
 /// ```text
-/// 63 ........ 42 ........ 32 | 31 ............ 8 | 7 ... 0
-///  shard (high bits decide)  |  home bucket      |  tag
+/// 63 ........ 42 ........ 32 | 31 ........... 10 | 9 ... 2 | 1 0
+///  shard (high bits decide)  |  home bucket      |  tag    | unused
 ///          pending slot      |  (high bits decide)
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,11 @@ impl KeyHash {
         (((self.0 >> 32) * shards as u64) >> 32) as usize
     }
 
-    /// The bits that the shard keeps of the hash: enough for its bucket and its tag.
+    /// The bits that the shard keeps of the hash: enough for its bucket and its tag. Leaves
+    /// [`FREE_BITS`] zero.
     #[inline]
     pub(crate) fn local(self) -> u32 {
-        self.0 as u32
+        self.0 as u32 & !FREE_BITS
     }
 
     /// Which of the pending table's slots is the key's; `slots` is a power of two.
@@ -31,10 +32,13 @@ impl KeyHash {
     }
 }
 
+/// The bits that a local hash leaves to whoever keeps it.
+pub(super) const FREE_BITS: u32 = 0b11;
+
 /// The tag byte of a local hash, never zero: zero marks an empty cell.
 #[inline]
 pub(crate) fn tag(local: u32) -> u8 {
-    (local as u8).max(1)
+    ((local >> FREE_BITS.count_ones()) as u8).max(1)
 }
 
 /// The home bucket of a local hash among `buckets`.

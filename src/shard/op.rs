@@ -2,6 +2,7 @@
 //!
 //! Sixteen bytes: what a chain needs, and whatever small thing of an entry fits beside it. Layer: shard.
 
+use super::hash::FREE_BITS;
 use super::state::State;
 use crate::sync::tally;
 use crate::sync::{AtomicPtr, AtomicU8};
@@ -10,101 +11,110 @@ use crate::sync::{AtomicPtr, AtomicU8};
 #[repr(C)]
 pub(crate) struct Op {
     pub(super) link: AtomicPtr<Op>,
-    /// The part of the key's hash that a shard needs.
-    pub(super) hash: u32,
+    /// The part of the key's hash that a shard needs, and in the bits that it leaves free the form.
+    name: u32,
     /// The shard's tick of the latest read (recency), see `store::policy`. Of use in an entry only.
     pub(super) tick: tally::AtomicU16,
-    /// The kind in the low bits, then whether it is mortal, in the others the depth.
-    form: tally::AtomicU8,
+    depth: tally::AtomicU8,
     /// Of use in an entry only.
     pub(super) state: AtomicU8,
 }
 
 /// What follows the header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub(crate) enum Kind {
     /// An [`Entry`](super::entry::Entry) that replaces what its key had.
     Write,
     /// A [`Flight`](super::flight::Flight): a load, running or finished.
     Load,
-    /// A [`Farewell`](super::entry::Farewell): an entry was removed and must be taken out.
-    Removal,
-    /// Nothing; stands between the head and unfinished loads after a fold, so that a head that was
-    /// seen before never comes back.
-    Base,
+    /// A [`Farewell`](super::entry::Farewell): an entry was removed and must be taken out. Without an
+    /// entry it stands between the head and unfinished loads after a fold, so that a head that was seen
+    /// before never comes back.
+    Farewell,
 }
 
-const KINDS: [Kind; 4] = [Kind::Write, Kind::Load, Kind::Removal, Kind::Base];
-const KIND: u8 = 0b011;
-const MORTAL: u8 = 0b100;
-const DEPTH_SHIFT: u32 = 3;
+/// The forms of a header: its kind, and of a write whether it is that of an entry that can expire.
+const WRITE: u32 = 0;
+const MORTAL: u32 = 1;
+const LOAD: u32 = 2;
+const FAREWELL: u32 = 3;
 
 impl Op {
     /// The largest depth that a header can tell; what is deeper is told as this.
-    pub(super) const MAX_DEPTH: u8 = u8::MAX >> DEPTH_SHIFT;
+    pub(super) const MAX_DEPTH: u8 = u8::MAX;
 
     pub(super) fn new(kind: Kind, hash: u32, state: State) -> Self {
+        let form = match kind {
+            Kind::Write => WRITE,
+            Kind::Load => LOAD,
+            Kind::Farewell => FAREWELL,
+        };
+        debug_assert!(hash & FREE_BITS == 0, "a local hash leaves room for the form");
         Self {
             link: AtomicPtr::new(std::ptr::null_mut()),
-            hash,
+            name: hash | form,
             tick: tally::AtomicU16::new(0),
-            form: tally::AtomicU8::new(kind as u8),
+            depth: tally::AtomicU8::new(0),
             state: AtomicU8::new(state as u8),
         }
     }
 
-    #[inline]
-    pub(super) fn kind(&self) -> Kind {
-        // Relaxed: never changes after the header was made.
-        KINDS[usize::from(self.form.load(tally::Ordering::Relaxed) & KIND)]
+    /// The header of an entry that can expire, from one that cannot.
+    pub(super) fn of_mortal(self) -> Self {
+        debug_assert!(self.name & FREE_BITS == WRITE, "only entries expire");
+        Self { name: self.name | MORTAL, ..self }
     }
 
-    /// The same header, of an entry that can expire.
-    pub(super) fn of_mortal(self) -> Self {
-        let form = tally::AtomicU8::new(self.form.into_inner() | MORTAL);
-        Self { form, ..self }
+    /// The local hash of the operation's key.
+    #[inline]
+    pub(super) fn hash(&self) -> u32 {
+        self.name & !FREE_BITS
+    }
+
+    #[inline]
+    pub(super) fn kind(&self) -> Kind {
+        match self.name & FREE_BITS {
+            LOAD => Kind::Load,
+            FAREWELL => Kind::Farewell,
+            _ => Kind::Write,
+        }
     }
 
     /// Whether it is the header of an entry that can expire.
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
-        // Relaxed: never changes after the header was made.
-        self.form.load(tally::Ordering::Relaxed) & MORTAL != 0
+        self.name & FREE_BITS == MORTAL
     }
 
-    /// How many operations that a fold can take hang from here on, this one included.
+    /// How many operations that a fold can take hang from here on, this one included. Who may wait for the
+    /// shard is decided by it, so it is reset where a fold leaves an operation in its chain.
     pub(super) fn depth(&self) -> u8 {
-        // Relaxed: a bound on waste, not a protocol.
-        self.form.load(tally::Ordering::Relaxed) >> DEPTH_SHIFT
+        // Relaxed: published with the link; who reads a later one waits less.
+        self.depth.load(tally::Ordering::Relaxed)
     }
 
     /// Notes the depth. Only whoever may write the link calls it.
     pub(super) fn set_depth(&self, depth: u8) {
-        // Relaxed: what stays of it never changes.
-        let form = self.form.load(tally::Ordering::Relaxed) & (KIND | MORTAL);
-        // Relaxed: published with the link, or a bound on waste.
-        self.form.store(form | depth.min(Self::MAX_DEPTH) << DEPTH_SHIFT, tally::Ordering::Relaxed);
+        // Relaxed: published with the link, or as above.
+        self.depth.store(depth, tally::Ordering::Relaxed);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Op;
+    use super::{Kind, Op};
     use crate::shard::entry::{Entry, State};
+    use crate::shard::hash::KeyHash;
 
     #[test]
-    fn a_depth_leaves_the_rest_alone_and_ends_at_its_maximum() {
-        for kind in super::KINDS {
-            let plain = Op::new(kind, 7, State::Void);
-            let mortal = Op::new(kind, 7, State::Void).of_mortal();
-            for (set, told) in [(0, 0), (30, 30), (Op::MAX_DEPTH, 31), (32, 31), (u8::MAX, 31)] {
-                plain.set_depth(set);
-                mortal.set_depth(set);
-                assert_eq!((plain.kind(), plain.is_mortal(), plain.depth()), (kind, false, told));
-                assert_eq!((mortal.kind(), mortal.is_mortal(), mortal.depth()), (kind, true, told));
-            }
+    fn the_form_leaves_the_hash_alone() {
+        let hash = KeyHash(u64::MAX).local();
+        for kind in [Kind::Write, Kind::Load, Kind::Farewell] {
+            let op = Op::new(kind, hash, State::Void);
+            assert_eq!((op.hash(), op.kind(), op.is_mortal()), (hash, kind, false));
         }
+        let mortal = Op::new(Kind::Write, hash, State::Live).of_mortal();
+        assert_eq!((mortal.hash(), mortal.kind(), mortal.is_mortal()), (hash, Kind::Write, true));
     }
 
     /// What a cached pair costs beside key and value, before index and store add theirs.

@@ -13,7 +13,7 @@
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, Seen, State};
+use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, Seen};
 use super::flight::Flight;
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -66,8 +66,6 @@ unsafe impl<K, V> Operation for Entry<K, V> {
 unsafe impl<K, V> Operation for Farewell<K, V> {}
 // SAFETY: [invariant: op-header] repr(C), Op first.
 unsafe impl<K, V> Operation for Flight<K, V> {}
-// SAFETY: [invariant: op-header] it is the header.
-unsafe impl Operation for Op {}
 
 /// An operation that is not yet shared. Freed if it never is.
 pub(crate) struct Draft<T: Operation>(NonNull<T>);
@@ -132,10 +130,14 @@ impl<K, V> Hanging<K, V> {
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Load => Some(unsafe { op.cast::<Flight<K, V>>().as_ref() }.entry),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
-            Kind::Removal => Some(unsafe { op.cast::<Farewell<K, V>>().as_ref() }.entry),
-            Kind::Base => None,
+            Kind::Farewell => unsafe { op.cast::<Farewell<K, V>>().as_ref() }.entry,
         };
         Self { op: OpRef::new(op), kind, entry }
+    }
+
+    /// Whether it is there for the chain's sake only, and was never counted.
+    pub(super) fn is_base(&self) -> bool {
+        self.kind == Kind::Farewell && self.entry.is_none()
     }
 }
 
@@ -199,7 +201,7 @@ impl<K, V> Pending<K, V> {
             // SAFETY: [invariant: op-header] a draft begins with an Op and nobody else has it yet.
             let header = unsafe { op.as_ref() };
             let own = u8::from(header.kind() != Kind::Load);
-            header.set_depth(self.depth(seen, pinned) + own);
+            header.set_depth(self.depth(seen, pinned).saturating_add(own));
             // Relaxed: published by the exchange below.
             header.link.store(seen.0, Ordering::Relaxed);
         }
@@ -271,7 +273,7 @@ impl<K, V> Pending<K, V> {
             ops.retain_mut(|op| {
                 // SAFETY: [invariant: shard-frees] only this thread takes operations out of a chain.
                 let header = unsafe { op.at.as_ref() };
-                hashes.push(header.hash);
+                hashes.push(header.hash());
                 // Acquire: the operation below is read next [edge: chain].
                 let below = Link(header.link.load(Ordering::Acquire)).operation();
                 below.map(|below| *op = OpRef::new(below)).is_some()
@@ -326,7 +328,7 @@ impl<K, V> Pending<K, V> {
         let Err(newer) = exposed else { return };
         if let Some(base) = cover.operation() {
             // SAFETY: [invariant: draft] the base was made just now and nobody has seen it.
-            drop(unsafe { Box::from_raw(base.as_ptr()) });
+            unsafe { Farewell::<K, V>::free(base.cast()) };
         }
         let mut at = Link(newer);
         while let Some(op) = at.operation() {
@@ -344,10 +346,12 @@ impl<K, V> Pending<K, V> {
     }
 
     fn base(below: Link) -> Link {
-        let op = Op::new(Kind::Base, 0, State::Void);
+        let base = Draft::new(Farewell::<K, V>::base()).into_raw().cast::<Op>();
+        // SAFETY: [invariant: op-header] made just now.
+        let header = unsafe { base.as_ref() };
         // Relaxed: published by the exchange in `expose`.
-        op.link.store(below.0, Ordering::Relaxed);
-        Link(Box::into_raw(Box::new(op)))
+        header.link.store(below.0, Ordering::Relaxed);
+        Link(base.as_ptr())
     }
 }
 
@@ -376,7 +380,7 @@ impl<'g, K, V> Walk<'g, K, V> {
             Kind::Write => Step::Write(unsafe { Seen::new(op.cast()) }),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
-            Kind::Removal | Kind::Base => Step::Other,
+            Kind::Farewell => Step::Other,
         }
     }
 }
