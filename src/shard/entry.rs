@@ -11,7 +11,8 @@
 //! the chain and begins again. Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-pub(crate) use super::link::Link;
+pub(super) use super::link::Filter;
+pub(crate) use super::link::{Head, Link};
 pub(crate) use super::op::{Kind, Op};
 use super::pending::Draft;
 pub(crate) use super::state::{Expiry, ScopeStamp, State, Validity};

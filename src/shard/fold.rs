@@ -99,7 +99,7 @@ impl<K: Eq, V> Fold<K, V> {
         scope: &Generation,
     ) -> u64 {
         let mut work = std::mem::take(&mut self.scratch);
-        shard.pending.collect(slot, &mut work.chain);
+        let head = shard.pending.collect(slot, &mut work.chain);
         // Read after the chain: no operation in it is of a later generation, so of one key at most one
         // generation's write is kept.
         let generation = scope.current();
@@ -113,7 +113,8 @@ impl<K: Eq, V> Fold<K, V> {
         // Also if all stays: what stays has to forget the depth of what was cut before.
         if !work.kept.is_empty() {
             self.versions += 1;
-            shard.pending.cut(slot, &work.chain, &work.kept, Link::end(self.versions));
+            let end = Link::end(self.versions);
+            shard.pending.cut(slot, head, &work.chain, &work.kept, end);
         }
         for (entry, fate) in work.after_cut.drain(..) {
             self.see_off(entry, fate);

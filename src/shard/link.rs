@@ -2,6 +2,7 @@
 //! left one. Layer: shard.
 
 use super::entry::Op;
+use super::hash::FREE_BITS;
 use crate::store::Slot;
 
 /// The marks in a link word that are not pointers. Operations are at least 8-aligned, so a pointer's
@@ -10,7 +11,76 @@ const END: usize = 0b01;
 const CUT: usize = 0b11;
 const MARK: usize = 0b11;
 
-/// What a link or a slot's head says.
+/// What a slot's head says: where its chain begins, and above that in the same word which hashes may be
+/// in the chain. So a reader whose key has nothing in flight does not walk what others have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Head(pub(super) *mut Op);
+
+/// Bits that pointers of the platform leave free: x86-64 and AArch64 give programs 48 bits of address
+/// unless they ask for more.
+const FILTER_SHIFT: u32 = 48;
+/// Bits of the filter. One says as much as none: in models every walk is walked.
+const FILTER_BITS: u32 = match () {
+    () if cfg!(any(cache_loom, cache_shuttle)) => 1,
+    () if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) => 16,
+    () => 0,
+};
+
+/// Which hashes may be in a chain.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Filter(usize);
+
+impl Filter {
+    pub(super) fn with(self, hash: u32) -> Self {
+        if FILTER_BITS == 0 {
+            return self;
+        }
+        Self(self.0 | 1 << (FILTER_SHIFT + (hash >> FREE_BITS.count_ones()) % FILTER_BITS))
+    }
+}
+
+impl Head {
+    /// The head of a chain that has operations of these hashes only, or that of an empty slot.
+    ///
+    /// # Panics
+    ///
+    /// If the platform uses the bits of an address that the filter is kept in.
+    pub(super) fn new(link: Link, filter: Filter) -> Self {
+        if FILTER_BITS == 0 || link.is_end() {
+            return Self(link.0);
+        }
+        let taken = link.0.addr() >> FILTER_SHIFT;
+        assert!(taken == 0, "an address of more than {FILTER_SHIFT} bits: the filter has no room");
+        Self(link.0.map_addr(|at| at | filter.0))
+    }
+
+    /// Where the chain begins.
+    #[inline]
+    pub(super) fn link(self) -> Link {
+        if FILTER_BITS == 0 || Link(self.0).is_end() {
+            return Link(self.0);
+        }
+        Link(self.0.map_addr(|at| at & ((1 << FILTER_SHIFT) - 1)))
+    }
+
+    /// Which hashes may be in the chain.
+    pub(super) fn filter(self) -> Filter {
+        if FILTER_BITS == 0 || Link(self.0).is_end() {
+            return Filter::default();
+        }
+        Filter(self.0.addr() & !((1 << FILTER_SHIFT) - 1))
+    }
+
+    /// Whether the chain may have an operation of that hash. A head is never the mark of a cut, so that
+    /// one bit tells an empty slot.
+    #[inline]
+    pub(super) fn may_hold(self, hash: u32) -> bool {
+        let bits = Filter::default().with(hash).0;
+        self.0.addr() & END == 0 && (FILTER_BITS == 0 || self.0.addr() & bits != 0)
+    }
+}
+
+/// What a link says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Link(pub(super) *mut Op);
 
@@ -26,12 +96,6 @@ impl Link {
         Self(std::ptr::without_provenance_mut(number << 2 | CUT))
     }
 
-    /// Whether a slot with this head is empty. A head is never the mark of a cut, so that one bit tells.
-    #[inline]
-    pub(super) fn is_empty_head(self) -> bool {
-        self.0.addr() & END != 0
-    }
-
     #[inline]
     pub(super) fn is_end(self) -> bool {
         self.0.addr() & MARK == END
@@ -40,5 +104,34 @@ impl Link {
     #[inline]
     pub(super) fn is_cut(self) -> bool {
         self.0.addr() & MARK == CUT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FILTER_BITS, Filter, Head, Link};
+    use crate::shard::hash::KeyHash;
+
+    #[test]
+    fn a_head_tells_which_hashes_may_be_below_and_where_the_chain_begins() {
+        let op = std::ptr::without_provenance_mut(0x7fff_ffff_fff8);
+        let hashes: Vec<u32> = (0..64_u64).map(|n| KeyHash(n * 0x9E37_79B9).local()).collect();
+        for &in_chain in &hashes {
+            let head = Head::new(Link(op), Filter::default().with(in_chain));
+            assert_eq!(head.link(), Link(op));
+            assert!(head.may_hold(in_chain));
+            let others = hashes.iter().filter(|&&hash| head.may_hold(hash)).count();
+            assert!(FILTER_BITS < 16 || others < 16, "{others} of 64 pass the filter of one");
+        }
+    }
+
+    #[test]
+    fn an_empty_slot_holds_nothing_whatever_its_version() {
+        for version in [0, 1 << 46, (1 << 62) - 1] {
+            let head = Head::new(Link::end(version), Filter::default().with(0));
+            assert_eq!(head.link(), Link::end(version));
+            assert!((0..64).all(|hash| !head.may_hold(hash << 2)));
+            assert_eq!(head.filter().0, 0, "a version is no filter");
+        }
     }
 }

@@ -37,7 +37,7 @@ use crate::sync::mailbox::Mailbox;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally;
 use command::Command;
-use entry::{Entry, Farewell, Link, Live, Seen, State, Validity};
+use entry::{Entry, Farewell, Head, Live, Seen, State, Validity};
 use flight::{Flight, LoadPermit, Outcome, Waiters};
 use hash::KeyHash;
 use index::ReadIndex;
@@ -93,7 +93,7 @@ impl<K, V> Shard<K, V> {
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
-        if head.is_empty_head() {
+        if !head.may_hold(hash.local()) {
             return self.published(hash, is_key, validity, pinned);
         }
         match self.survey_in_flight(head, hash, is_key, validity, pinned).1 {
@@ -121,7 +121,7 @@ impl<K, V> Shard<K, V> {
         is_key: impl Fn(&K) -> bool,
         validity: Validity<'_>,
         pinned: &'g Guard,
-    ) -> (Link, Sight<'g, K, V>) {
+    ) -> (Head, Sight<'g, K, V>) {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
         self.survey_in_flight(head, hash, is_key, validity, pinned)
     }
@@ -131,12 +131,12 @@ impl<K, V> Shard<K, V> {
     #[cold]
     fn survey_in_flight<'g>(
         &self,
-        mut head: Link,
+        mut head: Head,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
         validity: Validity<'_>,
         pinned: &'g Guard,
-    ) -> (Link, Sight<'g, K, V>) {
+    ) -> (Head, Sight<'g, K, V>) {
         // An operation of a generation that has ended says nothing: what came after the clear counts,
         // though it may hang below a slow write that was issued before.
         let current = |entry: &Entry<K, V>| entry.stamp() >= validity.since;
@@ -240,7 +240,7 @@ impl<K, V> Shard<K, V> {
     pub(crate) fn claim(
         &self,
         hash: KeyHash,
-        seen: Link,
+        seen: Head,
         draft: Draft<Flight<K, V>>,
         pinned: &Guard,
     ) -> Result<LoadPermit<K, V>, Draft<Flight<K, V>>> {

@@ -9,11 +9,12 @@
 //!
 //! An empty slot is not null but a version that is never used twice, and a head that stays after a fold is
 //! covered by a fresh base, so a compare-and-swap succeeds only if nothing happened in the slot since
-//! its head was read. Invariants: read-your-writes, no-time-travel, versioned-slot (see
+//! its head was read. A head also says which hashes may be in its chain ([`Head`]): a hot key that is
+//! written in a storm hangs a long chain into the way of its neighbours' readers only if their hashes share one bit of 16. Invariants: read-your-writes, no-time-travel, versioned-slot (see
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Farewell, Kind, Link, Op, OpRef, Seen};
+use super::entry::{Entry, EntryRef, Farewell, Filter, Head, Kind, Link, Op, OpRef, Seen};
 use super::flight::Flight;
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
@@ -25,7 +26,7 @@ pub(crate) const SLOTS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } el
 
 /// How many operations may hang in one slot before a submit must wait for the shard.
 pub(crate) const DEPTH_LIMIT: u8 =
-    if cfg!(any(cache_loom, cache_shuttle)) { 4 } else { Op::MAX_DEPTH };
+    if cfg!(any(cache_loom, cache_shuttle)) { 4 } else { Op::MAX_DEPTH / 2 };
 
 const WORDS: usize = SLOTS.div_ceil(64);
 
@@ -175,16 +176,16 @@ impl<K, V> Pending<K, V> {
 
     /// What the slot's head says now.
     #[inline]
-    pub(crate) fn head(&self, slot: usize, _pinned: &Guard) -> Link {
-        // Acquire: whoever sees an operation sees what its maker wrote, and whoever sees a slot emptied
-        // finds its operations in the index [edge: chain].
-        Link(self.heads[slot].load(Ordering::Acquire))
+    pub(crate) fn head(&self, slot: usize, _pinned: &Guard) -> Head {
+        // Acquire: whoever sees an operation sees what its maker wrote, and whoever sees a slot emptied,
+        // or a filter without his key, finds its operations in the index [edge: chain].
+        Head(self.heads[slot].load(Ordering::Acquire))
     }
 
     /// Walks the chain below `head`, which came from [`Pending::head`] under the same pin.
     #[inline]
-    pub(crate) fn walk<'g>(&self, head: Link, _pinned: &'g Guard) -> Walk<'g, K, V> {
-        Walk { at: head, guard: PhantomData, operations: PhantomData }
+    pub(crate) fn walk<'g>(&self, head: Head, _pinned: &'g Guard) -> Walk<'g, K, V> {
+        Walk { at: head.link(), guard: PhantomData, operations: PhantomData }
     }
 
     /// Shares `draft` if the slot's head is still `seen`: exactly if nothing has happened in the slot
@@ -193,23 +194,24 @@ impl<K, V> Pending<K, V> {
         &self,
         slot: usize,
         draft: Draft<T>,
-        seen: Link,
+        seen: Head,
         pinned: &Guard,
-    ) -> Result<(), (Draft<T>, Link)> {
+    ) -> Result<(), (Draft<T>, Head)> {
         let op = draft.0.cast::<Op>();
-        {
+        let filter = {
             // SAFETY: [invariant: op-header] a draft begins with an Op and nobody else has it yet.
             let header = unsafe { op.as_ref() };
             let own = u8::from(header.kind() != Kind::Load);
             header.set_depth(self.depth(seen, pinned).saturating_add(own));
             // Relaxed: published by the exchange below.
-            header.link.store(seen.0, Ordering::Relaxed);
-        }
+            header.link.store(seen.link().0, Ordering::Relaxed);
+            seen.filter().with(header.hash())
+        };
         // Release: a reader that finds the operation finds it complete [edge: chain]. Acquire on
         // failure: the head that won is walked next [edge: chain].
         match self.heads[slot].compare_exchange(
             seen.0,
-            op.as_ptr(),
+            Head::new(Link(op.as_ptr()), filter).0,
             Ordering::Release,
             Ordering::Acquire,
         ) {
@@ -217,21 +219,18 @@ impl<K, V> Pending<K, V> {
                 std::mem::forget(draft);
                 Ok(())
             }
-            Err(now) => Err((draft, Link(now))),
+            Err(now) => Err((draft, Head(now))),
         }
     }
 
     /// Whether the chain below `head` is too long for another operation.
-    pub(crate) fn is_deep(&self, head: Link, pinned: &Guard) -> bool {
+    pub(crate) fn is_deep(&self, head: Head, pinned: &Guard) -> bool {
         self.depth(head, pinned) >= DEPTH_LIMIT
     }
 
-    fn depth(&self, head: Link, _pinned: &Guard) -> u8 {
-        if head.is_end() {
-            return 0;
-        }
+    fn depth(&self, head: Head, _pinned: &Guard) -> u8 {
         // SAFETY: [invariant: pinned-walk] the head was read under the caller's pin.
-        unsafe { &*head.0 }.depth()
+        head.link().operation().map_or(0, |op| unsafe { op.as_ref() }.depth())
     }
 
     /// Tells the shard that the slot has something for it. After every submit that can be folded and
@@ -265,8 +264,8 @@ impl<K, V> Pending<K, V> {
         while marks != 0 {
             let slot = word * 64 + marks.trailing_zeros() as usize;
             // Acquire: the operations are read next [edge: chain].
-            let head = Link(self.heads[slot].load(Ordering::Acquire));
-            ops.extend(head.operation().map(OpRef::new));
+            let head = Head(self.heads[slot].load(Ordering::Acquire));
+            ops.extend(head.link().operation().map(OpRef::new));
             marks &= marks - 1;
         }
         while !ops.is_empty() {
@@ -281,11 +280,13 @@ impl<K, V> Pending<K, V> {
         }
     }
 
-    /// Copies the chain of `slot` as it is now, newest first, into `chain`. Shard thread only.
-    pub(super) fn collect(&self, slot: usize, chain: &mut Vec<Hanging<K, V>>) {
+    /// Copies the chain of `slot` as it is now, newest first, into `chain`; gives its head. Shard thread
+    /// only.
+    pub(super) fn collect(&self, slot: usize, chain: &mut Vec<Hanging<K, V>>) -> Head {
         chain.clear();
         // Acquire: the operations are read next [edge: chain].
-        let mut at = Link(self.heads[slot].load(Ordering::Acquire));
+        let head = Head(self.heads[slot].load(Ordering::Acquire));
+        let mut at = head.link();
         while let Some(op) = at.operation() {
             // SAFETY: [invariant: shard-frees] only this thread takes operations out of a chain.
             let header = unsafe { op.as_ref() };
@@ -293,14 +294,23 @@ impl<K, V> Pending<K, V> {
             // Acquire: the operation below is read next; its submitter is not ours [edge: chain].
             at = Link(header.link.load(Ordering::Acquire));
         }
+        head
     }
 
     /// Takes out of `chain` (what [`Pending::collect`] gave) all but what `keep` says, oldest first.
     ///
     /// `end` must be a version never used before. Shard thread only, after the effect of what is cut was
     /// published.
-    pub(super) fn cut(&self, slot: usize, chain: &[Hanging<K, V>], kept: &[bool], end: Link) {
+    pub(super) fn cut(
+        &self,
+        slot: usize,
+        head: Head,
+        chain: &[Hanging<K, V>],
+        kept: &[bool],
+        end: Link,
+    ) {
         let mut below = end;
+        let mut filter = Filter::default();
         let mut newest_kept = None;
         for (i, hanging) in chain.iter().enumerate().rev().filter(|(i, _)| kept[*i]) {
             // SAFETY: [invariant: shard-frees] the chain's operations are alive until we retire them.
@@ -309,30 +319,36 @@ impl<K, V> Pending<K, V> {
             header.link.store(below.0, Ordering::Release);
             // Only loads are kept, and they do not count.
             header.set_depth(0);
+            filter = filter.with(header.hash());
             below = Link(hanging.op.at.as_ptr());
             newest_kept = Some(i);
         }
-        let Some(top) = chain.first() else { return };
         if newest_kept != Some(0) {
-            self.expose(slot, Link(top.op.at.as_ptr()), below);
+            self.expose(slot, head, below, filter);
         }
     }
 
-    /// Makes `below` what follows whatever has been submitted above `top` meanwhile.
-    fn expose(&self, slot: usize, top: Link, below: Link) {
+    /// Makes `below`, which has operations of the hashes in `filter`, what follows whatever has been
+    /// submitted above `head` meanwhile.
+    fn expose(&self, slot: usize, head: Head, below: Link, filter: Filter) {
         let cover = if below.is_end() { below } else { Self::base(below) };
+        let covered = Head::new(cover, filter);
         // Release: whoever sees the slot without the operations finds them in the index [edge: chain].
         // Acquire on failure: the newer operations are walked next [edge: chain].
-        let exposed =
-            self.heads[slot].compare_exchange(top.0, cover.0, Ordering::Release, Ordering::Acquire);
+        let exposed = self.heads[slot].compare_exchange(
+            head.0,
+            covered.0,
+            Ordering::Release,
+            Ordering::Acquire,
+        );
         let Err(newer) = exposed else { return };
         if let Some(base) = cover.operation() {
             // SAFETY: [invariant: draft] the base was made just now and nobody has seen it.
             unsafe { Farewell::<K, V>::free(base.cast()) };
         }
-        let mut at = Link(newer);
+        let (mut at, top) = (Head(newer).link(), head.link());
         while let Some(op) = at.operation() {
-            // SAFETY: [invariant: shard-frees] operations above `top` are in the chain and stay there.
+            // SAFETY: [invariant: shard-frees] operations above `head` are in the chain and stay there.
             let header = unsafe { op.as_ref() };
             // Acquire: links above were written by their submitters [edge: chain].
             at = Link(header.link.load(Ordering::Acquire));
