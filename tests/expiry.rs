@@ -122,6 +122,33 @@ fn a_huge_time_to_live_is_clamped() {
     });
 }
 
+/// The longest time to live ends one nanosecond before the clock does, in a tick of the timers that
+/// no time lies behind.
+#[test]
+fn an_entry_that_lives_to_the_end_of_time_leaves_then() {
+    on_each_shape(|shards| {
+        let told = Told::new();
+        let (clock, builder) = timed::<u64, u64>(shards);
+        let cache = told.listen(builder).build().expect("valid");
+        cache.insert_with_ttl(1, 1, Duration::MAX);
+        cache.insert(2, 2);
+        flush(&cache);
+        clock.advance(Duration::from_nanos(u64::MAX - 2));
+        flush(&cache);
+        assert_eq!((cache.get(&1), cache.len()), (Some(1), 2), "its time has not come");
+        clock.advance(Duration::from_nanos(1));
+        flush(&cache);
+        assert_eq!(cache.get(&1), None, "it has");
+        clock.advance(Duration::MAX);
+        flush(&cache);
+        eventually("it leaves", || cache.len() == 1);
+        assert_eq!(told.take(), vec![(1, 1, RemovalCause::Expired)]);
+        cache.insert_with_ttl(3, 3, Duration::MAX);
+        flush(&cache);
+        assert_eq!((cache.get(&2), cache.get(&3), cache.len()), (Some(2), None, 1));
+    });
+}
+
 #[test]
 fn a_read_keeps_an_entry_from_idling() {
     on_each_shape(|shards| {

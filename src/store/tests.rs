@@ -403,6 +403,26 @@ fn a_long_silence_costs_one_visit_per_entry() {
 }
 
 #[test]
+fn the_last_tick_of_time_is_over_at_the_end_of_time() {
+    let [first, second] = [Cells::default(), Cells::default()];
+    let (mut store, mut budget) = (Store::new(Some(1)), u32::MAX);
+    let slot = store.insert(Probe::new(&first, store.birth(), u64::MAX - 1), 1);
+    for now in [u64::MAX - 2, u64::MAX - 1] {
+        assert_eq!(store.next_expired(now, &mut budget), None);
+        assert_eq!((store.more_due(), store.next_timer()), (false, Some(u64::MAX)));
+    }
+    budget = 1;
+    assert_eq!(store.next_expired(u64::MAX, &mut budget), Some(slot));
+    store.remove(slot);
+    assert_eq!((store.more_due(), store.next_timer()), (false, None));
+    let slot = store.insert(Probe::new(&second, store.tick(), u64::MAX - 1), 1);
+    assert!(store.more_due(), "what is late for the last tick is due in it");
+    budget = 1;
+    assert_eq!(store.next_expired(u64::MAX, &mut budget), Some(slot));
+    store.validate();
+}
+
+#[test]
 fn a_node_takes_16_bytes_of_the_slab() {
     fn apart<R: Copy>(resident: R) -> usize {
         let nodes: Nodes<R> = (0..2).map(|key| (key, Node::new(resident))).collect();

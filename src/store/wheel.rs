@@ -39,7 +39,7 @@ pub(crate) struct Wheel {
     links: Column<Links>,
     /// The tick up to which nothing is left to do but in slots that begin at it or before.
     elapsed: u64,
-    /// The tick of the latest `now`.
+    /// The ticks that were over at the latest `now`.
     asked: u64,
 }
 
@@ -89,7 +89,7 @@ impl Wheel {
         now: u64,
         budget: &mut u32,
     ) -> Option<Slot> {
-        self.asked = self.asked.max(now / TICK);
+        self.asked = self.asked.max(ticks_over(now));
         while let Some(event) = self.due() {
             *budget = budget.checked_sub(1)?;
             self.elapsed = self.elapsed.max(event.start);
@@ -167,6 +167,12 @@ impl Wheel {
             assert!(!mortal || scheduled.contains(&slot), "slot {slot} is mortal and has no timer");
         }
     }
+}
+
+/// How many ticks are over at `now`. No time lies behind the last one, but what is due in it has to leave:
+/// it is over at its last moment.
+fn ticks_over(now: u64) -> u64 {
+    now / TICK + u64::from(now == u64::MAX)
 }
 
 fn list_of(level: usize, index: u64) -> usize {
