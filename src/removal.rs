@@ -6,11 +6,14 @@
 pub enum RemovalCause {
     /// A newer value was written for the same key.
     Replaced,
-    /// It was removed by `remove` or `clear`.
+    /// It was removed by `remove` or `clear`, or by a write of the same key whose value was not kept, or
+    /// `Eq` panicked where its key was compared with that of a newer value which stays.
     Removed,
     /// Its time to live or time to idle had passed.
     Expired,
-    /// It was evicted to stay within the capacity, or was heavier than all of it.
+    /// It was evicted to stay within the capacity; or it was not kept at all and is counted as
+    /// [`rejected`](crate::Stats::rejected): heavier than all of the capacity, or its weigher panicked, or
+    /// `Eq` did where its key was compared with that of a newer value before it was stored.
     Capacity,
 }
 

@@ -87,13 +87,15 @@ impl Stats {
     pub fn expirations(&self) -> u64 {
         self.shards.expirations
     }
-    /// Entries removed by `remove` and `clear`, or by a write that was rejected for its weight.
+    /// Entries removed by `remove` and `clear`, or by a write whose value was not kept, or because `Eq`
+    /// panicked where their key was compared with that of a newer value.
     #[must_use]
     pub fn invalidations(&self) -> u64 {
         self.shards.invalidations
     }
     /// Values that were not kept: heavier than the whole capacity, or their weigher panicked, or `Eq` did
-    /// where their key was compared with that of a newer value.
+    /// where their key was compared with that of a newer value before they were stored. Their
+    /// [`RemovalCause`](crate::RemovalCause) is `Capacity`.
     #[must_use]
     pub fn rejected(&self) -> u64 {
         self.shards.rejected

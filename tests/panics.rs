@@ -1,8 +1,9 @@
 //! User code that panics: the caller gets its own panic, a shard survives and counts its own.
 
 use crate::support::{
-    Counted, Ledger, bounded, builder, cache, eventually, flush, ms, on_each_shape, timed,
+    Counted, Ledger, Told, bounded, builder, cache, eventually, flush, ms, on_each_shape, timed,
 };
+use cacheado::RemovalCause;
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -173,6 +174,29 @@ fn a_panicking_weigher_is_counted_and_its_entry_not_kept() {
         assert!((0..1_000).all(|key| cache.get(&key).is_some() == (key % 4 != 0)));
         drop(cache);
         eventually("no value is lost", || ledger.live() == 0);
+    });
+}
+
+/// Together with what it was to replace, which must not come back.
+#[test]
+fn a_value_that_a_panicking_weigher_rejects_leaves_as_too_heavy() {
+    on_each_shape(|shards| {
+        let told = Told::new();
+        let weigher = |_: &u64, value: &u64| if value % 2 == 0 { burst() } else { 1 };
+        let builder = told.listen(builder(shards)).weigher(weigher);
+        let cache = builder.build().expect("valid");
+        cache.insert(1, 11);
+        flush(&cache);
+        cache.insert(1, 12);
+        flush(&cache);
+        assert_eq!((cache.get(&1), cache.len()), (None, 0));
+        let mut departed = told.take();
+        departed.sort_unstable_by_key(|(_, value, _)| *value);
+        let causes = [(1, 11, RemovalCause::Removed), (1, 12, RemovalCause::Capacity)];
+        assert_eq!(departed, causes);
+        let stats = cache.stats();
+        assert_eq!((stats.rejected(), stats.evictions()), (1, 0), "{stats}");
+        assert_eq!((stats.insertions(), stats.invalidations()), (1, 1), "{stats}");
     });
 }
 

@@ -2,11 +2,11 @@
 
 use super::{HELD, ROLE, Role, Stops};
 use crate::support::{Counted, Gate, Ledger, PATIENCE, bounded, builder, eventually, flush};
-use cacheado::CacheHandle;
+use cacheado::{CacheHandle, RemovalCause};
 use std::hash::{Hash, Hasher};
 use std::panic::resume_unwind;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 /// Keys of one chain: where the shard compares 2 with 1 it panics, as often as it is told, and where it
@@ -57,6 +57,8 @@ struct OddScene {
     panics: Panics,
     hold: Gate,
     ledger: Ledger,
+    /// What the listener was told of values.
+    told: Arc<Mutex<Vec<(u64, RemovalCause)>>>,
 }
 
 impl OddScene {
@@ -70,9 +72,15 @@ impl OddScene {
             }
             1
         };
-        let cache = builder(1).weigher(weigher).build().expect("valid");
+        let told: Arc<Mutex<Vec<_>>> = Arc::default();
+        let noted = Arc::clone(&told);
+        let listener = move |_: &Odd, value: &Counted, cause| {
+            noted.lock().expect("no poison").push((value.id, cause));
+        };
+        let builder = builder(1).weigher(weigher).removal_listener(listener);
+        let cache = builder.build().expect("valid");
         let (stops, panics, ledger) = (Stops::default(), Panics::default(), Ledger::new());
-        Self { cache, stops, panics, hold, ledger }
+        Self { cache, stops, panics, hold, ledger, told }
     }
 
     fn key(&self, number: u64) -> Odd {
@@ -85,6 +93,13 @@ impl OddScene {
 
     fn ids<const N: usize>(&self, numbers: [u64; N]) -> [Option<u64>; N] {
         numbers.map(|number| self.cache.read(&self.key(number), |value| value.id))
+    }
+
+    /// What the listener was told since it was last asked, by value.
+    fn told(&self) -> Vec<(u64, RemovalCause)> {
+        let mut told = std::mem::take(&mut *self.told.lock().expect("no poison"));
+        told.sort_unstable_by_key(|(id, _)| *id);
+        told
     }
 
     /// Holds the shard until `hold` is opened: what is written meanwhile is folded together.
@@ -176,7 +191,11 @@ fn a_value_whose_comparison_panicked_brings_no_older_one_back() {
             flush(&scene.cache);
             scene.panics.order(0);
             assert_eq!(scene.ids([0, 1, 2]), [Some(0), None, Some(12)]);
-            assert!(scene.cache.stats().panics() > 0);
+            let causes = [(10, RemovalCause::Removed), (11, RemovalCause::Capacity)];
+            assert_eq!(scene.told(), causes, "the newest of 1 was not kept");
+            let stats = scene.cache.stats();
+            assert_eq!((stats.rejected(), stats.evictions()), (1, 0), "{stats}");
+            assert!(stats.panics() > 0);
             scene.audit(5);
         }
     });
@@ -211,6 +230,14 @@ fn no_key_is_in_the_index_twice_though_its_comparison_panicked() {
             flush(&scene.cache);
             scene.panics.order(0);
             assert_eq!(scene.ids([1, 2]), [kept, Some(12)]);
+            let mut causes = Vec::new();
+            if kept.is_none() {
+                causes.push((10, RemovalCause::Removed));
+            }
+            if both {
+                causes.push((11, RemovalCause::Replaced));
+            }
+            assert_eq!(scene.told(), causes);
             assert_eq!(scene.cache.remove(&scene.key(2)).map(|value| value.id), Some(12));
             flush(&scene.cache);
             assert_eq!(scene.ids([1, 2]), [kept, None]);
