@@ -207,20 +207,31 @@ pub(crate) struct Published([AtomicU64; SHARD_COUNTS]);
 impl Published {
     /// Replaces what was published. Shard thread only.
     pub(crate) fn publish(&self, counts: &Counts) {
-        for (cell, count) in self.0.iter().zip(counts.to_array()) {
+        let mut counts = *counts;
+        for (cell, count) in self.0.iter().zip(counts.each()) {
             // Relaxed: a statistic; who needs it exact waits for a flush, whose reply orders it.
-            cell.store(count, Ordering::Relaxed);
+            cell.store(*count, Ordering::Relaxed);
         }
     }
 
     pub(crate) fn read(&self) -> Counts {
-        // Relaxed: as in `publish`.
-        Counts::from_array(std::array::from_fn(|i| self.0[i].load(Ordering::Relaxed)))
+        let mut counts = Counts::default();
+        for (count, cell) in counts.each().into_iter().zip(&self.0) {
+            // Relaxed: as in `publish`.
+            *count = cell.load(Ordering::Relaxed);
+        }
+        counts
     }
 }
 
 impl Counts {
-    fn to_array(self) -> [u64; SHARD_COUNTS] {
+    pub(crate) fn plus(mut self, mut other: Self) -> Self {
+        self.each().into_iter().zip(other.each()).for_each(|(sum, more)| *sum += *more);
+        self
+    }
+
+    /// All of them, always in the same order.
+    fn each(&mut self) -> [&mut u64; SHARD_COUNTS] {
         let Self {
             insertions,
             updates,
@@ -245,39 +256,5 @@ impl Counts {
             len,
             weight,
         ]
-    }
-
-    fn from_array(counts: [u64; SHARD_COUNTS]) -> Self {
-        let [
-            insertions,
-            updates,
-            evictions,
-            expirations,
-            invalidations,
-            rejected,
-            panics,
-            events_dropped,
-            len,
-            weight,
-        ] = counts;
-        Self {
-            insertions,
-            updates,
-            evictions,
-            expirations,
-            invalidations,
-            rejected,
-            panics,
-            events_dropped,
-            len,
-            weight,
-        }
-    }
-
-    pub(crate) fn plus(self, other: Self) -> Self {
-        let other = other.to_array();
-        let mut sum = self.to_array();
-        sum.iter_mut().zip(other).for_each(|(a, b)| *a += b);
-        Self::from_array(sum)
     }
 }

@@ -260,12 +260,7 @@ impl Client {
     fn load_in_task(&self, key: Key) {
         let run = Cell::new(None);
         let called = self.call();
-        let load = self.stage.cache.get_or_load_async(&key, async {
-            let begun = self.begin();
-            wait_once().await;
-            self.made(begun, &run)
-        });
-        let value = shuttle::future::block_on(load);
+        let value = shuttle::future::block_on(self.load_async(key, &run));
         self.loaded(key, called, &run, Ok(value.token()));
     }
 
@@ -295,16 +290,21 @@ impl Client {
     fn load_cancelled(&self, key: Key) {
         let run = Cell::new(None);
         let called = self.call();
-        let load = self.stage.cache.get_or_load_async(&key, async {
-            let begun = self.begin();
-            wait_once().await;
-            self.made(begun, &run)
-        });
-        let poll = pin!(load).poll(&mut Context::from_waker(Waker::noop()));
+        let load = pin!(self.load_async(key, &run));
+        let poll = load.poll(&mut Context::from_waker(Waker::noop()));
         if let Poll::Ready(value) = poll {
             self.loaded(key, called, &run, Ok(value.token()));
         }
         assert!(run.get().is_none(), "a loader was dropped before it made anything");
+    }
+
+    async fn load_async(&self, key: Key, run: &Cell<Option<Run>>) -> Held {
+        let load = self.stage.cache.get_or_load_async(&key, async {
+            let begun = self.begin();
+            wait_once().await;
+            self.made(begun, run)
+        });
+        load.await
     }
 
     /// A loader begins: the moment, and then what it takes.

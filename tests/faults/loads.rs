@@ -35,8 +35,10 @@ struct Tally {
 }
 
 impl Tally {
-    fn lost(&self) -> u64 {
-        self.faults * WAITERS - self.answered
+    #[track_caller]
+    fn report<T>(self, fault: &'static str, outcome: &str, test: T) {
+        let lost = self.faults * WAITERS - self.answered;
+        Row { fault, injected: self.faults, lost, outcome: outcome.into() }.report(test);
     }
 }
 
@@ -45,13 +47,9 @@ fn a_loader_panics_and_tasks_wait() {
     bounded(|| {
         let tally = afflict_tasks(Fault::Panic);
         assert_eq!(tally.retried, tally.faults, "one of the waiters loads");
-        Row {
-            fault: "a loader panics, 8 tasks wait",
-            injected: tally.faults,
-            lost: tally.lost(),
-            outcome: "its caller has the panic; one waiter loads, all 8 have its value".into(),
-        }
-        .report(a_loader_panics_and_tasks_wait);
+        let fault = "a loader panics, 8 tasks wait";
+        let outcome = "its caller has the panic; one waiter loads, all 8 have its value";
+        tally.report(fault, outcome, a_loader_panics_and_tasks_wait);
     });
 }
 
@@ -60,13 +58,9 @@ fn a_loader_fails_and_tasks_wait() {
     bounded(|| {
         let tally = afflict_tasks(Fault::Error);
         assert_eq!(tally.retried, 0, "the error is everybody's");
-        Row {
-            fault: "a loader returns an error, 8 tasks wait",
-            injected: tally.faults,
-            lost: tally.lost(),
-            outcome: "all 8 have the same error; the next caller loads again".into(),
-        }
-        .report(a_loader_fails_and_tasks_wait);
+        let fault = "a loader returns an error, 8 tasks wait";
+        let outcome = "all 8 have the same error; the next caller loads again";
+        tally.report(fault, outcome, a_loader_fails_and_tasks_wait);
     });
 }
 
@@ -75,13 +69,9 @@ fn a_load_is_cancelled_and_tasks_wait() {
     bounded(|| {
         let tally = afflict_tasks(Fault::Cancel);
         assert_eq!(tally.retried, tally.faults, "one of the waiters loads");
-        Row {
-            fault: "a loading task is dropped, 8 tasks wait",
-            injected: tally.faults,
-            lost: tally.lost(),
-            outcome: "one waiter loads, all 8 have its value".into(),
-        }
-        .report(a_load_is_cancelled_and_tasks_wait);
+        let fault = "a loading task is dropped, 8 tasks wait";
+        let outcome = "one waiter loads, all 8 have its value";
+        tally.report(fault, outcome, a_load_is_cancelled_and_tasks_wait);
     });
 }
 
@@ -162,13 +152,9 @@ fn a_load_ends_badly_and_threads_wait() {
             all.faults += tally.faults;
             all.answered += tally.answered;
         }
-        Row {
-            fault: "a loader panics, fails or is cancelled, 8 threads wait",
-            injected: all.faults,
-            lost: all.lost(),
-            outcome: "as for tasks; who joins too late for an error loads".into(),
-        }
-        .report(a_load_ends_badly_and_threads_wait);
+        let fault = "a loader panics, fails or is cancelled, 8 threads wait";
+        let outcome = "as for tasks; who joins too late for an error loads";
+        all.report(fault, outcome, a_load_ends_badly_and_threads_wait);
     });
 }
 

@@ -31,14 +31,8 @@ impl Row {
 /// A number as the table shows it.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut shown = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            shown.push(',');
-        }
-        shown.push(digit);
-    }
-    shown
+    let groups = digits.as_bytes().rchunks(3).rev().map(std::str::from_utf8);
+    groups.collect::<Result<Vec<_>, _>>().expect("digits").join(",")
 }
 
 /// Numbers that look random and are the same in every run.

@@ -93,6 +93,8 @@ impl Drop for Value {
     }
 }
 
+type Builder = CacheBuilder<Key, Value>;
+
 /// A cache whose keys and values carry the fuses.
 struct Rig {
     cache: CacheHandle<Key, Value>,
@@ -103,10 +105,10 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(configure: impl FnOnce(CacheBuilder<Key, Value>) -> CacheBuilder<Key, Value>) -> Self {
+    fn new(configure: impl FnOnce(Builder, Fuses) -> Builder) -> Self {
         CALLER.set(true);
         let fuses = Fuses(Arc::default());
-        let cache = configure(builder(1)).build().expect("valid");
+        let cache = configure(builder(1), fuses.clone()).build().expect("valid");
         Self { cache, fuses, ledger: Ledger::new(), came_back: 0 }
     }
 
@@ -164,7 +166,7 @@ const SHARDS: &str = "caught on the shard thread and counted; the shard goes on"
 #[test]
 fn hash_panics() {
     bounded(|| {
-        let mut rig = Rig::new(|builder| builder);
+        let mut rig = Rig::new(|builder, _| builder);
         (0..50).for_each(|id| rig.insert(id));
         for round in 0..times(250) {
             let id = round % 100;
@@ -185,7 +187,7 @@ fn hash_panics() {
 #[test]
 fn eq_panics() {
     bounded(|| {
-        let mut rig = Rig::new(|builder| builder);
+        let mut rig = Rig::new(|builder, _| builder);
         let half = times(500);
         let mut newest = 0;
         while rig.fuses.bursts() < half {
@@ -211,7 +213,7 @@ fn eq_panics() {
 #[test]
 fn clone_panics() {
     bounded(|| {
-        let mut rig = Rig::new(|builder| builder);
+        let mut rig = Rig::new(|builder, _| builder);
         let half = times(500);
         rig.insert(1);
         for _ in 0..half {
@@ -232,7 +234,7 @@ fn clone_panics() {
 #[test]
 fn drop_panics() {
     bounded(|| {
-        let rig = Rig::new(|builder| builder);
+        let rig = Rig::new(|builder, _| builder);
         rig.fuses.light(Fuse::Drop);
         for round in 0..=times(1_000) {
             rig.insert(round % 10);
@@ -247,15 +249,12 @@ fn drop_panics() {
 #[test]
 fn the_weigher_panics() {
     bounded(|| {
-        let fuses: Arc<std::sync::OnceLock<Fuses>> = Arc::default();
-        let inner = Arc::clone(&fuses);
-        let rig = Rig::new(|builder| {
+        let rig = Rig::new(|builder, fuses| {
             builder.weigher(move |_: &Key, _: &Value| {
-                inner.get().expect("set").burst_if(Fuse::Weigher);
+                fuses.burst_if(Fuse::Weigher);
                 1
             })
         });
-        fuses.set(rig.fuses.clone()).expect("once");
         rig.fuses.light(Fuse::Weigher);
         (0..times(1_000)).for_each(|id| rig.insert(id));
         flush(&rig.cache);
@@ -268,14 +267,11 @@ fn the_weigher_panics() {
 #[test]
 fn the_listener_panics() {
     bounded(|| {
-        let fuses: Arc<std::sync::OnceLock<Fuses>> = Arc::default();
-        let inner = Arc::clone(&fuses);
-        let rig = Rig::new(|builder| {
+        let rig = Rig::new(|builder, fuses| {
             builder.removal_listener(move |_: &Key, _: &Value, _| {
-                inner.get().expect("set").burst_if(Fuse::Listener);
+                fuses.burst_if(Fuse::Listener);
             })
         });
-        fuses.set(rig.fuses.clone()).expect("once");
         rig.fuses.light(Fuse::Listener);
         (0..=times(1_000)).for_each(|_| rig.insert(1));
         flush(&rig.cache);

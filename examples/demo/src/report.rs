@@ -210,14 +210,8 @@ fn quantiles(latencies: &Histogram<u64>) -> String {
 /// A number with its thousands apart.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
-    let mut grouped = String::new();
-    for (position, digit) in digits.chars().enumerate() {
-        if position > 0 && (digits.len() - position) % 3 == 0 {
-            grouped.push(' ');
-        }
-        grouped.push(digit);
-    }
-    grouped
+    let groups = digits.as_bytes().rchunks(3).rev().map(std::str::from_utf8);
+    groups.collect::<Result<Vec<_>, _>>().expect("digits").join(" ")
 }
 
 #[cfg(test)]
