@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations verify doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ loom-collector: ## Search index and graves on the real crossbeam-epoch, compiled
 
 loom-mutations: ## Break each protocol in its decisive step and demand that its model fails
 	./loom-tests/mutate.sh
+
+# Tests that a change keeps from ending have noticed it: status 3.
+mutants: ## Change src/store/ at one place after the other and demand that its tests fail (half an hour, needs cargo-mutants)
+	@cargo mutants --version >/dev/null 2>&1 || { \
+		echo 'make mutants needs cargo-mutants: cargo install cargo-mutants --locked' >&2; exit 2; }
+	cargo mutants --package cacheado --output target || test $$? -eq 3
 
 verify: ## Search long: histories, every model with three preemptions, the collector, the mutations
 	$(MAKE) histories

@@ -1,14 +1,13 @@
 //! Unit tests of the store: random operations against a slow oracle, and what the oracle cannot
 //! say.
 
+mod memory;
 mod order;
 
 use std::cell::Cell;
-use std::ptr::NonNull;
 
 use proptest::prelude::*;
 
-use super::list::{Node, Nodes};
 use super::wheel::TICK;
 use super::{Resident, Slot, Store, Tick};
 
@@ -419,48 +418,5 @@ fn the_last_tick_of_time_is_over_at_the_end_of_time() {
     assert!(store.more_due(), "what is late for the last tick is due in it");
     budget = 1;
     assert_eq!(store.next_expired(u64::MAX, &mut budget), Some(slot));
-    store.validate();
-}
-
-#[test]
-fn a_node_takes_16_bytes_of_the_slab() {
-    fn apart<R: Copy>(resident: R) -> usize {
-        let nodes: Nodes<R> = (0..2).map(|key| (key, Node::new(resident))).collect();
-        std::ptr::from_ref(&nodes[1]).addr() - std::ptr::from_ref(&nodes[0]).addr()
-    }
-    assert_eq!([size_of::<Node<u64>>(), apart(0_u64)], [16, 16]);
-    let pointer = NonNull::<u64>::dangling();
-    assert_eq!([size_of::<Node<NonNull<u64>>>(), apart(pointer)], [16, 16]);
-}
-
-#[test]
-fn what_no_entry_needs_has_no_memory() {
-    let cells: Vec<Cells> = (0..9).map(|_| Cells::default()).collect();
-    let mut store = Store::new(Some(1));
-    let columns = |store: &Store<Probe<'_>>| {
-        [store.weights.values().len(), store.wheel.links().values().len()]
-    };
-    for cells in &cells[..4] {
-        store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
-    }
-    assert_eq!(columns(&store), [0, 0]);
-    let heavy = store.insert(Probe::new(&cells[4], store.birth(), u64::MAX), 7);
-    let mortal = store.insert(Probe::new(&cells[5], store.birth(), TICK), 1);
-    for cells in &cells[6..] {
-        store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
-    }
-    assert_eq!([heavy, mortal], [4, 5]);
-    assert_eq!(columns(&store), [5, 6]);
-    store.validate();
-}
-
-#[test]
-fn a_slot_that_is_used_again_keeps_nothing_of_its_last_entry() {
-    let [first, second] = [Cells::default(), Cells::default()];
-    let mut store = Store::new(Some(1));
-    let slot = store.insert(Probe::new(&first, store.birth(), TICK), 7);
-    store.remove(slot);
-    assert_eq!(store.insert(Probe::new(&second, store.birth(), u64::MAX), 1), slot);
-    assert_eq!((store.weight_of(slot), store.weight(), store.next_timer()), (1, 1, None));
     store.validate();
 }
