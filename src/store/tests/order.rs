@@ -75,3 +75,11 @@ fn a_stamp_of_a_whole_turn_ago_counts_as_new_and_no_longer_than_a_new_one() {
     cells[2].stamp.set(store.tick().wrapping_sub(4));
     assert_eq!(eviction_order(store), [slots[1], slots[0], slots[2], slots[3]]);
 }
+
+/// So that the tests of the store see what becomes of stamps there.
+#[test]
+fn stamps_wrap_around_within_forty_ticks() {
+    let cells = [Cells::default()];
+    let (aged, _) = aged(&cells, 40);
+    assert!(aged.tick() < Store::<Probe<'_>>::new(Some(1)).tick());
+}
