@@ -27,6 +27,7 @@ models! {
     load {
         fn one_loader_at_a_time();
         fn a_load_stands_on_no_depth();
+        fn a_load_ends_below_a_base();
         fn no_waiter_is_lost();
         fn a_load_is_seen_whole();
         fn an_abandoned_load_is_taken_over();

@@ -328,6 +328,25 @@ pub fn no_circle_waits() {
     });
 }
 
+/// A load that a fold has put below a base: when it ends its leader finds the value there, though no
+/// operation was submitted since and the shard folds again.
+pub fn a_load_ends_below_a_base() {
+    search("a_load_ends_below_a_base", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let mut load = begin(&rig, 1, 99, &ledger);
+        rig.cache.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
+        let leader = rig.spawn(move |rig| {
+            assert!(poll(&mut load).is_ready());
+            assert_eq!(get(rig, 1), Some(99), "its leader has ended the load");
+        });
+        let shard = turns(worker, 1);
+        leader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+    });
+}
+
 /// A load that is claimed while the shard cuts a deep chain below it does not pass for deep afterwards:
 /// a writer that is refused once is let in after the next fold, while the load goes on.
 pub fn a_load_stands_on_no_depth() {
