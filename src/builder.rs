@@ -7,7 +7,8 @@ use crate::front::Front;
 use crate::handle::CacheHandle;
 use crate::process::Process;
 use crate::removal::RemovalCause;
-use crate::scope::Generation;
+use crate::scope::tree::ScopeTree;
+use crate::scope::trie::Trie;
 use crate::shard::Shard;
 use crate::shard::budget::Capacity;
 use crate::shard::departures::Listener;
@@ -47,6 +48,7 @@ pub struct CacheBuilder<K, V> {
     listener: Option<Listener<K, V>>,
     event_capacity: usize,
     clock: Clock,
+    scopes: ScopeTree,
 }
 
 impl<K, V> CacheBuilder<K, V>
@@ -65,6 +67,7 @@ where
             listener: None,
             event_capacity: DEFAULT_EVENTS,
             clock: Clock::system(),
+            scopes: ScopeTree::default(),
         }
     }
 
@@ -133,6 +136,12 @@ where
         self
     }
 
+    /// The levels of [scopes](CacheHandle::scope) that there may be. Default: `organization/user/session`.
+    pub fn scopes(mut self, tree: ScopeTree) -> Self {
+        self.scopes = tree;
+        self
+    }
+
     /// Where the cache reads the time. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -158,11 +167,12 @@ where
         let backlog = self.backlog.unwrap_or_else(|| default_backlog(max_capacity));
         let shards: Option<Arc<[_]>> = (0..count).map(|_| Shard::new(entries, backlog)).collect();
         let shards = shards.ok_or_else(|| Error::out_of_memory(max_capacity))?;
-        let generation = Generation::default();
+        let hasher = hasher();
+        let trie = Arc::new(Trie::new(self.scopes.clone(), hasher.clone()));
         let mut front = Front {
             shards: Arc::clone(&shards),
-            generation: generation.clone(),
-            hasher: hasher(),
+            trie: Arc::clone(&trie),
+            hasher,
             clock: self.clock.clone(),
             time_to_live: self.time_to_live,
             time_to_idle: self.time_to_idle,
@@ -182,7 +192,7 @@ where
                 listener: self.listener.clone(),
                 clock: self.clock.clone(),
             };
-            let worker = Worker::new(Arc::clone(&shards), number, generation.clone(), settings);
+            let worker = Worker::new(Arc::clone(&shards), number, Arc::clone(&trie), settings);
             let name = format!("cacheado-{number}");
             // On failure the front is dropped, which stops the threads that have been started.
             let thread = thread::spawn(name.clone(), move || worker.run())

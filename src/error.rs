@@ -23,6 +23,9 @@ enum Kind {
     Panicked { what: &'static str },
     Forked,
     Memory { entries: u64 },
+    ScopeTree { fault: String, remedy: String },
+    ScopePath { fault: String, remedy: String },
+    TooManyScopes,
 }
 
 impl Error {
@@ -67,6 +70,39 @@ impl Error {
     #[must_use]
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self.kind, Kind::Memory { .. })
+    }
+
+    /// The levels of a [`ScopeTree`](crate::ScopeTree) were refused.
+    #[must_use]
+    pub fn is_invalid_scope_tree(&self) -> bool {
+        matches!(self.kind, Kind::ScopeTree { .. })
+    }
+
+    /// The path of a scope was refused: a level of it is unknown, missing or misplaced, or an id is empty.
+    #[must_use]
+    pub fn is_invalid_scope_path(&self) -> bool {
+        matches!(self.kind, Kind::ScopePath { .. })
+    }
+
+    /// There are as many scopes in use as a cache can tell apart.
+    #[must_use]
+    pub fn is_too_many_scopes(&self) -> bool {
+        matches!(self.kind, Kind::TooManyScopes)
+    }
+
+    #[cold]
+    pub(crate) fn scope_tree(fault: String, remedy: String) -> Self {
+        Self { kind: Kind::ScopeTree { fault, remedy } }
+    }
+
+    #[cold]
+    pub(crate) fn scope_path(fault: String, remedy: String) -> Self {
+        Self { kind: Kind::ScopePath { fault, remedy } }
+    }
+
+    #[cold]
+    pub(crate) fn too_many_scopes() -> Self {
+        Self { kind: Kind::TooManyScopes }
     }
 
     #[cold]
@@ -127,6 +163,13 @@ impl fmt::Display for Error {
             Kind::Forked => f.write_str(
                 "the cache was made before this process was forked off, and its threads are the parent's: \
                  make a cache of the child's own",
+            ),
+            Kind::ScopeTree { fault, remedy } | Kind::ScopePath { fault, remedy } => {
+                write!(f, "{fault}: {remedy}")
+            }
+            Kind::TooManyScopes => f.write_str(
+                "there are 16,777,215 scopes in use, as many as a cache can tell apart: drop handles of scopes, \
+                 or let entries expire",
             ),
             Kind::Memory { entries } => write!(
                 f,

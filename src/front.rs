@@ -3,26 +3,28 @@
 //! Owns the threads: when the last handle goes, it stops them. Layer: front.
 
 use crate::clock::{Clock, NEVER, deadline};
-use crate::error::Error;
+use crate::error::{Error, Refusal, TryInsertError};
 use crate::process::Process;
 use crate::reply::{Reply, Responder};
-use crate::scope::{GLOBAL, Generation};
+use crate::scope::node::{Global, Node, Place};
+use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
-use crate::shard::entry::{Entry, Expiry, Live, ScopeStamp, Validity};
+use crate::shard::entry::{Entry, Expiry, Live, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
-use crate::stats::{Caller, CallerCounts};
-use crate::sync::reclaim::Guard;
+use crate::stats::{Caller, CallerCounts, Stats};
+use crate::sync::reclaim::{self, Guard};
 use crate::sync::thread::JoinHandle;
 use equivalent::Equivalent;
 use std::hash::Hash;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 pub(crate) struct Front<K, V> {
     pub(crate) shards: Arc<[Shard<K, V>]>,
-    pub(crate) generation: Generation,
+    pub(crate) trie: Arc<Trie>,
     pub(crate) hasher: ahash::RandomState,
     pub(crate) clock: Clock,
     pub(crate) time_to_live: Option<Duration>,
@@ -36,67 +38,115 @@ pub(crate) struct Front<K, V> {
 }
 
 impl<K, V> Front<K, V> {
-    /// The hash of a key and the shard that owns it.
+    /// The scope that a handle of the whole cache reads and writes.
     #[inline]
-    pub(crate) fn route<Q: Hash + ?Sized>(&self, key: &Q) -> (KeyHash, &Shard<K, V>) {
-        let hash = KeyHash(self.hasher.hash_one(key));
+    pub(crate) fn global(&self) -> Global<'_> {
+        Global(self.trie.root())
+    }
+
+    /// The hash of a key in a scope, and the shard that owns it.
+    #[inline]
+    pub(crate) fn route<Q: Hash + ?Sized>(
+        &self,
+        place: impl Place,
+        key: &Q,
+    ) -> (KeyHash, &Shard<K, V>) {
+        let hash = KeyHash(self.hasher.hash_one(key) ^ place.salt());
         (hash, &self.shards[hash.shard(self.shards.len())])
     }
 
-    /// What makes an entry valid for a reader now.
+    /// What makes an entry valid for a reader in a scope.
     #[inline]
-    pub(crate) fn validity(&self) -> Validity<'_> {
-        Validity::new(&self.clock, self.generation.current())
+    pub(crate) fn validity<P: Place>(&self, place: P) -> Validity<'_, P> {
+        Validity::new(&self.clock, place)
     }
 
     /// The live entry of a key, without counting or touching it.
     #[inline]
-    pub(crate) fn peek<'g, Q>(&self, key: &Q, pinned: &'g Guard) -> Option<Live<'g, K, V>>
+    pub(crate) fn peek<'g, Q>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, shard) = self.route(key);
-        shard.find(hash, |k| key.equivalent(k), self.validity(), pinned)
+        let (hash, shard) = self.route(place, key);
+        shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)
     }
 
     /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
     #[inline]
-    pub(crate) fn look<'g, Q>(&self, key: &Q, pinned: &'g Guard) -> Option<Live<'g, K, V>>
+    pub(crate) fn look<'g, Q>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, shard) = self.route(key);
-        let found = shard.find(hash, |k| key.equivalent(k), self.validity(), pinned);
+        let (hash, shard) = self.route(place, key);
+        let found = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned);
         match found {
-            Some(live) => self.hit(shard, live, pinned),
-            None => self.counts.count(pinned.lane(), Caller::Miss),
+            Some(live) => self.hit(place, shard, live, pinned),
+            None => self.count(place, pinned.lane(), Caller::Miss),
         }
         found
     }
 
+    /// What `read` makes of the value of a key.
     #[inline]
-    pub(crate) fn hit(&self, shard: &Shard<K, V>, live: Live<'_, K, V>, pinned: &Guard) {
-        self.counts.count(pinned.lane(), Caller::Hit);
+    pub(crate) fn read<Q, R>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pinned = reclaim::pin();
+        self.look(place, key, &pinned).map(|live| read(live.value()))
+    }
+
+    #[inline]
+    pub(crate) fn hit(
+        &self,
+        place: impl Place,
+        shard: &Shard<K, V>,
+        live: Live<'_, K, V>,
+        pinned: &Guard,
+    ) {
+        self.count(place, pinned.lane(), Caller::Hit);
         live.entry().touch(shard.tick());
         if let Some(idle) = self.time_to_idle {
             live.extend_idle(deadline(self.clock.now(), idle));
         }
     }
 
-    /// What a write or a load that begins now belongs to.
-    pub(crate) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp::new(GLOBAL, self.generation.current())
+    /// Counts one for the cache and for the scope.
+    #[inline]
+    pub(crate) fn count(&self, place: impl Place, lane: usize, what: Caller) {
+        self.counts.count(lane, what);
+        place.count(lane, what);
+    }
+
+    /// How long a value lives after it was written if nobody says so.
+    fn lifetime(&self, place: impl Place) -> Option<Duration> {
+        self.trie.tree().lifetime(place.level()).or(self.time_to_live)
     }
 
     /// Whether values expire even if nobody says so.
-    pub(crate) fn ages(&self) -> bool {
-        self.time_to_live.is_some() || self.time_to_idle.is_some()
+    pub(crate) fn ages(&self, place: impl Place) -> bool {
+        self.lifetime(place).is_some() || self.time_to_idle.is_some()
     }
 
-    /// When a value that is stored now expires, with the cache's time to live or one of its own.
-    pub(crate) fn expiry(&self, time_to_live: Option<Duration>) -> Expiry {
-        let time_to_live = time_to_live.or(self.time_to_live);
-        if time_to_live.is_none() && !self.ages() {
+    /// When a value that is stored now expires, with a time to live of its own or that of its scope.
+    pub(crate) fn expiry(&self, place: impl Place, time_to_live: Option<Duration>) -> Expiry {
+        let time_to_live = time_to_live.or_else(|| self.lifetime(place));
+        if time_to_live.is_none() && self.time_to_idle.is_none() {
             return Expiry::NEVER;
         }
         let now = self.clock.now();
@@ -107,6 +157,7 @@ impl<K, V> Front<K, V> {
     /// A write of the key, ready to be offered to its shard.
     pub(crate) fn draft(
         &self,
+        place: impl Place,
         key: K,
         value: V,
         time_to_live: Option<Duration>,
@@ -114,9 +165,163 @@ impl<K, V> Front<K, V> {
     where
         K: Hash,
     {
-        let (hash, shard) = self.route(&key);
-        let entry = Entry::write(hash.local(), self.stamp(), self.expiry(time_to_live), key, value);
+        let (hash, shard) = self.route(place, &key);
+        let expiry = self.expiry(place, time_to_live);
+        let entry = Entry::write(hash.local(), place.now(), expiry, key, value);
         (hash, shard, entry)
+    }
+
+    pub(crate) fn insert(&self, place: impl Place, key: K, value: V, time_to_live: Option<Duration>)
+    where
+        K: Hash + Eq,
+    {
+        let (hash, shard, draft) = self.draft(place, key, value, time_to_live);
+        if let Err(draft) = shard.offer(hash, draft) {
+            self.insert_when_ready(place, hash, shard, draft);
+        }
+    }
+
+    /// As `insert`; a time to live of zero stores nothing and removes what the key had.
+    pub(crate) fn insert_with_ttl(
+        &self,
+        place: impl Place,
+        key: K,
+        value: V,
+        time_to_live: Duration,
+    ) where
+        K: Hash + Eq,
+    {
+        if time_to_live.is_zero() {
+            self.remove(place, &key, |_| ());
+        } else {
+            self.insert(place, key, value, Some(time_to_live));
+        }
+    }
+
+    #[cold]
+    fn insert_when_ready(
+        &self,
+        place: impl Place,
+        hash: KeyHash,
+        shard: &Shard<K, V>,
+        mut draft: Draft<Entry<K, V>>,
+    ) where
+        K: Eq,
+    {
+        while self.ready(shard).wait().is_ok() {
+            match shard.offer(hash, draft) {
+                Ok(()) => return,
+                Err(back) => draft = back,
+            }
+        }
+        // The shard has died or is the parent's: the value is dropped, as an evicted one would be, and
+        // so is the older one, which would be read as if this write had never been.
+        let (key, _value) = Entry::take_back(draft);
+        let pinned = reclaim::pin();
+        shard.remove(hash, |k| *k == key, self.validity(place), &pinned);
+    }
+
+    /// As `insert`, but gives key and value back instead of waiting.
+    pub(crate) fn try_insert(
+        &self,
+        place: impl Place,
+        key: K,
+        value: V,
+    ) -> Result<(), TryInsertError<K, V>>
+    where
+        K: Hash,
+    {
+        let (hash, shard, draft) = self.draft(place, key, value, None);
+        shard.offer(hash, draft).map_err(|draft| {
+            let (key, value) = Entry::take_back(draft);
+            let why = match () {
+                () if shard.is_closed() => Refusal::Closed,
+                () if self.is_forked() => Refusal::Forked,
+                () => Refusal::Full,
+            };
+            TryInsertError::new(key, value, why)
+        })
+    }
+
+    /// Takes a key's value out; what `read` makes of it.
+    pub(crate) fn remove<Q, R>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (hash, shard) = self.route(place, key);
+        if !shard.has_room() && !crate::shard_thread::is_current() {
+            // An error means that the shard has died or is the parent's: readers see the removal all the same.
+            let _ = self.ready(shard).wait();
+        }
+        let pinned = reclaim::pin();
+        let taken = shard.remove(hash, |k| key.equivalent(k), self.validity(place), &pinned)?;
+        Some(read(taken.value()))
+    }
+
+    /// Evicts a scope and those below it.
+    pub(crate) fn evict(&self, node: &Arc<Node>) -> Reply<u64> {
+        let generation = node.evict();
+        self.ask_all(
+            |a, b| a + b,
+            |answer| Command::Evict { node: Arc::clone(node), generation, answer },
+        )
+    }
+
+    /// Clones of all live entries of one scope.
+    pub(crate) fn entries(&self, node: &Arc<Node>) -> Reply<Vec<(K, V)>>
+    where
+        K: Clone + Send + 'static,
+        V: Clone + Send + 'static,
+    {
+        let join = |mut all: Vec<_>, more: Vec<_>| {
+            all.extend(more);
+            all
+        };
+        self.ask_all(join, |answer| {
+            let visitor = Box::new(|residents: &mut dyn Iterator<Item = (&K, &V)>| {
+                let clones = catch_unwind(AssertUnwindSafe(|| {
+                    residents.map(|(key, value)| (key.clone(), value.clone())).collect()
+                }));
+                match clones {
+                    Ok(entries) => answer.answer(Ok(entries)),
+                    Err(payload) => {
+                        answer.answer(Err(Error::panicked("the Clone of a key or value")));
+                        resume_unwind(payload);
+                    }
+                }
+            });
+            Command::Visit(Arc::clone(node), visitor)
+        })
+    }
+
+    pub(crate) fn flush(&self) -> Reply<()> {
+        self.ask_all(|(), ()| (), Command::Flush)
+    }
+
+    /// Asks every shard to say when its backlog has room.
+    pub(crate) fn all_ready(&self) -> Reply<()> {
+        self.ask_all(|(), ()| (), Command::Ready)
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        let shards = self.shards.iter().map(Shard::published_counts);
+        Stats {
+            callers: self.counts.sum(),
+            shards: shards.fold(Default::default(), |sum, counts| counts.plus(sum)),
+        }
+    }
+
+    /// Has the shards see whether a scope that its last user has left is to end.
+    pub(crate) fn probe(&self, idle: Idle) {
+        // In a forked child nothing ends.
+        if !self.is_forked() {
+            self.shards[0].whisper(Command::Probe(idle));
+        }
     }
 
     /// Asks one shard to say when its backlog has room.

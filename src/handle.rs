@@ -1,22 +1,21 @@
 //! [`CacheHandle`]: the front door, one short method for each verb. Layer: front.
 
-use crate::error::{Error, Refusal, TryInsertError};
+use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::load;
 use crate::removal::Removal;
-use crate::shard::Shard;
+use crate::scope::node::Tallies;
+use crate::scope::path::{ScopeId, Steps};
+use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopesSnapshot};
+use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
-use crate::shard::entry::Entry;
-use crate::shard::hash::KeyHash;
-use crate::shard::pending::Draft;
 use crate::sync::reclaim;
-use crate::{CacheBuilder, PinnedView, Reply, Stats};
+use crate::{CacheBuilder, PinnedView, Reply, ScopedHandle, Stats};
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::hash::Hash;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -86,7 +85,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        self.read(key, V::clone)
+        self.front.read(self.front.global(), key, V::clone)
     }
 
     /// What `read` makes of the value of a key, without cloning it.
@@ -98,8 +97,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = reclaim::pin();
-        self.front.look(key, &pinned).map(|live| read(live.value()))
+        self.front.read(self.front.global(), key, read)
     }
 
     /// As [`get`](Self::get), but counts nothing and leaves the entry's recency alone.
@@ -109,7 +107,7 @@ where
         V: Clone,
     {
         let pinned = reclaim::pin();
-        self.front.peek(key, &pinned).map(|live| live.value().clone())
+        self.front.peek(self.front.global(), key, &pinned).map(|live| live.value().clone())
     }
 
     /// Whether a key has a live value. Never waits, counts nothing, leaves recency alone.
@@ -118,7 +116,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pinned = reclaim::pin();
-        self.front.peek(key, &pinned).is_some()
+        self.front.peek(self.front.global(), key, &pinned).is_some()
     }
 
     /// A view that pins the thread once for many reads and gives references.
@@ -133,17 +131,13 @@ where
     /// Waits only if the backlog of the key's shard is full, until it has room: in a task that must not
     /// block its thread, await [`ready`](Self::ready) before or use [`try_insert`](Self::try_insert).
     pub fn insert(&self, key: K, value: V) {
-        self.write(key, value, None);
+        self.front.insert(self.front.global(), key, value, None);
     }
 
     /// As [`insert`](Self::insert), with a time to live of its own. A zero one stores nothing and
     /// removes what the key had; a very long one is clamped to 584 years.
     pub fn insert_with_ttl(&self, key: K, value: V, time_to_live: Duration) {
-        if time_to_live.is_zero() {
-            self.discard(&key);
-        } else {
-            self.write(key, value, Some(time_to_live));
-        }
+        self.front.insert_with_ttl(self.front.global(), key, value, time_to_live);
     }
 
     /// As [`insert`](Self::insert), but never waits.
@@ -152,16 +146,7 @@ where
     ///
     /// Gives key and value back if the shard's backlog is full; the error says whether there will be room.
     pub fn try_insert(&self, key: K, value: V) -> Result<(), TryInsertError<K, V>> {
-        let (hash, shard, draft) = self.front.draft(key, value, None);
-        shard.offer(hash, draft).map_err(|draft| {
-            let (key, value) = Entry::take_back(draft);
-            let why = match () {
-                () if shard.is_closed() => Refusal::Closed,
-                () if self.front.is_forked() => Refusal::Forked,
-                () => Refusal::Full,
-            };
-            TryInsertError::new(key, value, why)
-        })
+        self.front.try_insert(self.front.global(), key, value)
     }
 
     /// Takes a key's value out and returns a clone of it; `None` if there was none. Of several callers
@@ -173,7 +158,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        self.take(key, V::clone)
+        self.front.remove(self.front.global(), key, V::clone)
     }
 
     /// The value of a key; if it has none, the one that `loader` makes, which is then stored.
@@ -192,7 +177,9 @@ where
         Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
         V: Clone,
     {
-        never(load::blocking::<K, V, Q, Infallible>(&self.front, key, || Ok(loader())))
+        never(load::blocking::<K, V, Q, Infallible>(&self.front, self.front.global(), key, || {
+            Ok(loader())
+        }))
     }
 
     /// As [`get_or_load`](Self::get_or_load), with a loader that may fail.
@@ -211,7 +198,7 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::blocking(&self.front, key, loader)
+        load::blocking(&self.front, self.front.global(), key, loader)
     }
 
     /// As [`get_or_load`](Self::get_or_load), for tasks of any executor. `loader` is polled only if this
@@ -224,8 +211,10 @@ where
         V: Clone,
     {
         never(
-            load::awaiting::<K, V, Q, Infallible>(&self.front, key, async { Ok(loader.await) })
-                .await,
+            load::awaiting::<K, V, Q, Infallible>(&self.front, self.front.global(), key, async {
+                Ok(loader.await)
+            })
+            .await,
         )
     }
 
@@ -244,15 +233,14 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::awaiting(&self.front, key, loader).await
+        load::awaiting(&self.front, self.front.global(), key, loader).await
     }
 
-    /// Empties the cache: invisible to every reader when this returns, and loads and writes that were
+    /// Empties the cache, all scopes of it: invisible to every reader when this returns, and loads and writes that were
     /// issued before are not stored. The reply says how many live entries that removed, when their
     /// memory has been reclaimed.
     pub fn clear(&self) -> Reply<u64> {
-        let generation = self.front.generation.end();
-        self.front.ask_all(|a, b| a + b, |answer| Command::Clear { generation, answer })
+        self.front.evict(self.front.trie.root())
     }
 
     /// Resolves when everything that was submitted before is in place: the bound holds, `len`, `weight`
@@ -261,15 +249,16 @@ where
     /// sees it. Where an entry is heavier than a shard's share, other shards may evict a few entries more
     /// just after.
     pub fn flush(&self) -> Reply<()> {
-        self.front.ask_all(|(), ()| (), Command::Flush)
+        self.front.flush()
     }
 
     /// Resolves when every shard has room for writes.
     pub fn ready(&self) -> Reply<()> {
-        self.front.ask_all(|(), ()| (), Command::Ready)
+        self.front.all_ready()
     }
 
-    /// Clones of all live entries, in no particular order, each shard's as of one moment.
+    /// Clones of all live entries of the global scope, in no particular order, each shard's as of one
+    /// moment. Those of other scopes: [`ScopedHandle::entries`].
     ///
     /// # Errors
     ///
@@ -279,24 +268,7 @@ where
         K: Clone,
         V: Clone,
     {
-        let join = |mut all: Vec<_>, more: Vec<_>| {
-            all.extend(more);
-            all
-        };
-        self.front.ask_all(join, |answer| {
-            Command::Visit(Box::new(|residents| {
-                let clones = catch_unwind(AssertUnwindSafe(|| {
-                    residents.map(|(key, value)| (key.clone(), value.clone())).collect()
-                }));
-                match clones {
-                    Ok(entries) => answer.answer(Ok(entries)),
-                    Err(payload) => {
-                        answer.answer(Err(Error::panicked("the Clone of a key or value")));
-                        resume_unwind(payload);
-                    }
-                }
-            }))
-        })
+        self.front.entries(self.front.trie.root())
     }
 
     /// A stream of what leaves the cache from now on (and perhaps of what has just left), each entry with
@@ -318,14 +290,10 @@ where
     /// All counters at this moment; see [`Stats`] for what is exact when.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        let shards = self.front.shards.iter().map(Shard::published_counts);
-        Stats {
-            callers: self.front.counts.sum(),
-            shards: shards.fold(Default::default(), |sum, counts| counts.plus(sum)),
-        }
+        self.front.stats()
     }
 
-    /// How many entries there are, as of the shards' last folds.
+    /// How many entries there are in all scopes together, as of the shards' last folds.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.stats().len()
@@ -349,48 +317,87 @@ where
         self.front.max_capacity
     }
 
-    fn write(&self, key: K, value: V, time_to_live: Option<Duration>) {
-        let (hash, shard, draft) = self.front.draft(key, value, time_to_live);
-        if let Err(draft) = shard.offer(hash, draft) {
-            self.write_when_ready(hash, shard, draft);
-        }
-    }
-
-    #[cold]
-    fn write_when_ready(&self, hash: KeyHash, shard: &Shard<K, V>, mut draft: Draft<Entry<K, V>>) {
-        while self.front.ready(shard).wait().is_ok() {
-            match shard.offer(hash, draft) {
-                Ok(()) => return,
-                Err(back) => draft = back,
-            }
-        }
-        // The shard has died or is the parent's: the value is dropped, as an evicted one would be, and
-        // so is the older one, which would be read as if this write had never been.
-        let (key, _value) = Entry::take_back(draft);
-        let pinned = reclaim::pin();
-        shard.remove(hash, |k| *k == key, self.front.validity(), &pinned);
-    }
-
-    fn discard(&self, key: &K) {
-        self.take(key, |_| ());
-    }
-
-    fn take<Q, R>(&self, key: &Q, read: impl FnOnce(&V) -> R) -> Option<R>
+    /// A handle for one scope: the same verbs, on keys of its own. `path` says from the top down, for each
+    /// level of the [`ScopeTree`](crate::ScopeTree) above it and its own, which one.
+    ///
+    /// Costs a look-up; keep the handle where many calls concern the same scope. A scope exists as long as
+    /// there are entries in it or handles for it.
+    ///
+    /// ```
+    /// use cacheado::CacheHandle;
+    ///
+    /// let cache = CacheHandle::new();
+    /// let user = cache.scope([("organization", "acme"), ("user", "u42")])?;
+    /// user.insert("name".to_string(), "Ada");
+    /// assert_eq!((user.get("name"), cache.get("name")), (Some("Ada"), None));
+    /// assert_eq!(cache.evict_scope([("organization", "acme")])?.wait()?, 1);
+    /// assert_eq!(user.get("name"), None);
+    /// # Ok::<(), cacheado::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_invalid_scope_path`] if a level is unknown, missing or misplaced or an id is empty: the text
+    /// names it and what would be right. Nothing falls back to another scope. Besides,
+    /// [`Error::is_too_many_scopes`] if there are 16,777,215 in use.
+    pub fn scope<'i, L, I>(
+        &self,
+        path: impl IntoIterator<Item = (L, I)>,
+    ) -> Result<ScopedHandle<K, V>, Error>
     where
-        Q: Hash + Equivalent<K> + ?Sized,
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
     {
-        let (hash, shard) = self.front.route(key);
-        if !shard.has_room() && !crate::shard_thread::is_current() {
-            // An error means that the shard has died or is the parent's: readers see the removal all the same.
-            let _ = self.front.ready(shard).wait();
-        }
-        let pinned = reclaim::pin();
-        let taken = shard.remove(hash, |k| key.equivalent(k), self.front.validity(), &pinned)?;
-        Some(read(taken.value()))
+        ScopedHandle::below(&self.front, self.front.trie.root(), path)
+    }
+
+    /// Evicts a scope and all below it, as [`ScopedHandle::evict`] does. If nobody uses it there is
+    /// nothing to evict, and the reply is zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`scope`](Self::scope).
+    pub fn evict_scope<'i, L, I>(
+        &self,
+        path: impl IntoIterator<Item = (L, I)>,
+    ) -> Result<Reply<u64>, Error>
+    where
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
+    {
+        let trie = &self.front.trie;
+        let steps = Steps::check(trie.tree(), LevelId::GLOBAL, path)?;
+        let Some(node) = trie.enter_known(trie.root(), &steps) else {
+            return Ok(Reply::ready(0));
+        };
+        let reply = self.front.evict(&node);
+        trie.leave(&node, &mut |idle| self.front.probe(idle));
+        Ok(reply)
+    }
+
+    /// The figures of every scope in use, exact after a [`flush`](Self::flush) as [`stats`](Self::stats)
+    /// is. Walks over all of them.
+    pub fn scopes(&self) -> Reply<ScopesSnapshot> {
+        let stats = self.stats();
+        let all = Tallies {
+            live: stats.len(),
+            weight: stats.weight(),
+            evictions: stats.evictions(),
+            counts: stats.callers,
+        };
+        Reply::ready(ScopesSnapshot::take(&self.front.trie, all))
+    }
+
+    /// The `n` scopes that have most of something themselves, the greatest first; the global scope is not
+    /// among them. As [`scopes`](Self::scopes).
+    pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
+        let all = self.scopes().wait().map(|all| all.top(n, by).into_iter().cloned().collect());
+        all.map_or_else(Reply::refused, Reply::ready)
     }
 }
 
-fn never<V>(result: Result<V, Arc<Infallible>>) -> V {
+/// The result of a loader that cannot fail.
+pub(crate) fn never<V>(result: Result<V, Arc<Infallible>>) -> V {
     result.unwrap_or_else(|never| match *never {})
 }
 

@@ -3,7 +3,9 @@
 //! # Where things are
 //!
 //! Front: [`CacheHandle`] and its [`CacheBuilder`], [`PinnedView`] for many reads under one pin,
-//! [`Reply`] for what takes a moment, [`Stats`], [`Removal`] for what has left, [`Error`]. Below it the
+//! [`Reply`] for what takes a moment, [`Stats`], [`Removal`] for what has left, [`Error`]. Tenants:
+//! [`ScopeTree`] says which levels of scopes there are, [`ScopedHandle`] has the verbs inside one scope,
+//! [`ScopesSnapshot`] the figures of all. Below it the
 //! shards, each a thread with a private store; `ARCHITECTURE.md` is the map, `docs/concurrency.md` says
 //! why it is right.
 
@@ -11,6 +13,7 @@ mod builder;
 mod front;
 mod handle;
 mod load;
+mod scoped;
 mod view;
 
 mod scope;
@@ -33,7 +36,13 @@ pub use error::{Error, TryInsertError};
 pub use handle::CacheHandle;
 pub use removal::{Removal, RemovalCause};
 pub use reply::Reply;
+pub use scope::path::ScopeId;
+pub use scope::snapshot::{
+    ScopeFigure, ScopeFigures, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot,
+};
+pub use scope::tree::ScopeTree;
+pub use scoped::ScopedHandle;
 pub use stats::Stats;
-pub use view::PinnedView;
+pub use view::{PinnedView, ScopedView};
 
 pub use equivalent::Equivalent;

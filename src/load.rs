@@ -4,6 +4,7 @@
 use crate::error::Error;
 use crate::front::Front;
 use crate::reply::{Reply, block_on};
+use crate::scope::node::Place;
 use crate::shard::Shard;
 use crate::shard::flight::{Flight, Lead, LoadPermit, Note, Outcome, Ticket};
 use crate::shard::hash::KeyHash;
@@ -23,6 +24,7 @@ use std::task::Poll;
 /// The blocking ending.
 pub(crate) fn blocking<K, V, Q, E>(
     front: &Front<K, V>,
+    place: impl Place,
     key: &Q,
     loader: impl FnOnce() -> Result<V, E>,
 ) -> Result<V, Arc<E>>
@@ -31,7 +33,7 @@ where
     V: Clone,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, key);
+    let mut call = Call::new(front, place, key);
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -56,6 +58,7 @@ where
 /// The awaiting ending.
 pub(crate) async fn awaiting<K, V, Q, E>(
     front: &Front<K, V>,
+    place: impl Place,
     key: &Q,
     loader: impl Future<Output = Result<V, E>>,
 ) -> Result<V, Arc<E>>
@@ -64,7 +67,7 @@ where
     V: Clone,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, key);
+    let mut call = Call::new(front, place, key);
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -100,8 +103,9 @@ async fn until_forked<K, V>(front: &Front<K, V>, ticket: Ticket<V>) -> Option<Ou
 }
 
 /// One call of a load verb: what is common to both endings.
-struct Call<'a, K, V, Q: ?Sized> {
+struct Call<'a, K, V, Q: ?Sized, P> {
     front: &'a Front<K, V>,
+    place: P,
     hash: KeyHash,
     shard: &'a Shard<K, V>,
     key: &'a Q,
@@ -113,10 +117,10 @@ struct Call<'a, K, V, Q: ?Sized> {
 }
 
 /// What the caller does next.
-enum Step<'a, K, V> {
+enum Step<'a, K, V, P: Place> {
     Hit(V),
     /// It loads, for all.
-    Lead(Leader<'a, K, V>),
+    Lead(Leader<'a, K, V, P>),
     /// It loads, for itself: whoever loads this key waits for a load that the caller is inside of, or is
     /// the caller itself; or this is a shard's thread, which must not wait; or the shard has no thread.
     Alone,
@@ -126,27 +130,28 @@ enum Step<'a, K, V> {
     Full(Reply<()>),
 }
 
-impl<'a, K, V, Q> Call<'a, K, V, Q>
+impl<'a, K, V, Q, P> Call<'a, K, V, Q, P>
 where
     Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
     V: Clone,
+    P: Place,
 {
-    fn new(front: &'a Front<K, V>, key: &'a Q) -> Self {
-        let (hash, shard) = front.route(key);
-        Self { front, hash, shard, key, missed: false, closed: false }
+    fn new(front: &'a Front<K, V>, place: P, key: &'a Q) -> Self {
+        let (hash, shard) = front.route(place, key);
+        Self { front, place, hash, shard, key, missed: false, closed: false }
     }
 
-    fn step(&mut self) -> Step<'a, K, V> {
+    fn step(&mut self) -> Step<'a, K, V, P> {
         let pinned = reclaim::pin();
         let mut owned = None;
         loop {
-            let validity = self.front.validity();
+            let validity = self.front.validity(self.place);
             let (seen, sight) =
                 self.shard.survey(self.hash, |k| self.key.equivalent(k), validity, &pinned);
             match sight {
                 Sight::Live(live) if self.missed => return Step::Hit(live.value().clone()),
                 Sight::Live(live) => {
-                    self.front.hit(self.shard, live, &pinned);
+                    self.front.hit(self.place, self.shard, live, &pinned);
                     return Step::Hit(live.value().clone());
                 }
                 _ => self.count_miss(pinned.lane()),
@@ -170,13 +175,14 @@ where
                 return if self.closed { Step::Alone } else { ready() };
             }
             let key = owned.take().unwrap_or_else(|| self.key.to_owned());
-            let mortal = self.front.ages();
-            let draft = Flight::draft(self.hash.local(), self.front.stamp(), mortal, key);
+            let mortal = self.front.ages(self.place);
+            let draft = Flight::draft(self.hash.local(), self.place.now(), mortal, key);
             match self.shard.claim(self.hash, seen, draft, &pinned) {
                 Ok(permit) => {
-                    self.front.counts.count(pinned.lane(), Caller::Load);
+                    self.front.count(self.place, pinned.lane(), Caller::Load);
                     return Step::Lead(Leader {
                         front: self.front,
+                        place: self.place,
                         hash: self.hash,
                         shard: self.shard,
                         permit: Some(permit),
@@ -189,7 +195,7 @@ where
 
     fn count_miss(&mut self, lane: usize) {
         if !std::mem::replace(&mut self.missed, true) {
-            self.front.counts.count(lane, Caller::Miss);
+            self.front.count(self.place, lane, Caller::Miss);
         }
     }
 
@@ -200,9 +206,9 @@ where
     /// The result of a load that nobody else hears of.
     fn alone<E>(&self, result: Result<V, E>) -> Result<V, Arc<E>> {
         let lane = reclaim::pin().lane();
-        self.front.counts.count(lane, Caller::Load);
+        self.front.count(self.place, lane, Caller::Load);
         result.map_err(|error| {
-            self.front.counts.count(lane, Caller::LoadFailure);
+            self.front.count(self.place, lane, Caller::LoadFailure);
             Arc::new(error)
         })
     }
@@ -222,15 +228,16 @@ where
 }
 
 /// The caller that loads for all. However it ends, its waiters are told.
-struct Leader<'a, K, V> {
+struct Leader<'a, K, V, P: Place> {
     front: &'a Front<K, V>,
+    place: P,
     hash: KeyHash,
     shard: &'a Shard<K, V>,
     /// Taken when the load ends.
     permit: Option<LoadPermit<K, V>>,
 }
 
-impl<K, V: Clone> Leader<'_, K, V> {
+impl<K, V: Clone, P: Place> Leader<'_, K, V, P> {
     fn lead(&self) -> Option<Arc<Lead>> {
         self.permit.as_ref().map(LoadPermit::lead)
     }
@@ -242,8 +249,8 @@ impl<K, V: Clone> Leader<'_, K, V> {
                 // Before the permit is taken: if the clone panics, the waiters are told to look again.
                 let copy = value.clone();
                 let Some(permit) = self.permit.take() else { return Ok(copy) };
-                permit.supersede_if_older(self.front.generation.current());
-                let end = Some((value, self.front.expiry(None)));
+                permit.supersede_if_evicted(self.place);
+                let end = Some((value, self.front.expiry(self.place, None)));
                 let (waiters, unpublished) = self.shard.settle(self.hash, permit, end);
                 answer(waiters, &copy);
                 drop(unpublished);
@@ -258,11 +265,11 @@ impl<K, V: Clone> Leader<'_, K, V> {
     }
 }
 
-impl<K, V> Leader<'_, K, V> {
+impl<K, V, P: Place> Leader<'_, K, V, P> {
     /// Ends the load without a value.
     fn fail(&mut self, error: Option<&Arc<dyn Any + Send + Sync>>) {
         let Some(permit) = self.permit.take() else { return };
-        self.front.counts.count(reclaim::pin().lane(), Caller::LoadFailure);
+        self.front.count(self.place, reclaim::pin().lane(), Caller::LoadFailure);
         let (waiters, _) = self.shard.settle(self.hash, permit, None);
         if let Some(error) = error {
             for waiter in waiters {
@@ -273,7 +280,7 @@ impl<K, V> Leader<'_, K, V> {
     }
 }
 
-impl<K, V> Drop for Leader<'_, K, V> {
+impl<K, V, P: Place> Drop for Leader<'_, K, V, P> {
     /// A leader that panicked, or whose task was cancelled: one of the waiters takes over.
     fn drop(&mut self) {
         self.fail(None);

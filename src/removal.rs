@@ -6,9 +6,11 @@
 pub enum RemovalCause {
     /// A newer value was written for the same key.
     Replaced,
-    /// It was removed by `remove` or `clear`, or by a write of the same key whose value was not kept, or
-    /// `Eq` panicked where its key was compared with that of a newer value which stays.
+    /// It was removed by `remove`, or by a write of the same key whose value was not kept, or `Eq` panicked
+    /// where its key was compared with that of a newer value which stays.
     Removed,
+    /// Its scope, or one above it, was evicted; `clear` evicts the global scope, and so all.
+    Scope,
     /// Its time to live or time to idle had passed.
     Expired,
     /// It was evicted to stay within the capacity; or it was not kept at all and is counted as

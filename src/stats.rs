@@ -43,7 +43,7 @@ pub(crate) enum Caller {
     LoadFailure = 3,
 }
 
-const CALLER_COUNTS: usize = 4;
+pub(crate) const CALLER_COUNTS: usize = 4;
 const SHARD_COUNTS: usize = 10;
 
 impl Stats {
@@ -87,8 +87,8 @@ impl Stats {
     pub fn expirations(&self) -> u64 {
         self.shards.expirations
     }
-    /// Entries removed by `remove` and `clear`, or by a write whose value was not kept, or because `Eq`
-    /// panicked where their key was compared with that of a newer value.
+    /// Entries removed by `remove`, `clear` and the eviction of scopes, or by a write whose value was not
+    /// kept, or because `Eq` panicked where their key was compared with that of a newer value.
     #[must_use]
     pub fn invalidations(&self) -> u64 {
         self.shards.invalidations

@@ -8,6 +8,7 @@
 //! that ships. Owns nothing; layer: base.
 
 pub(crate) mod mailbox;
+pub(crate) mod map;
 #[cfg(any(all(cache_loom, not(crossbeam_loom)), cache_shuttle))]
 mod oracle;
 #[cfg(all(cache_loom, crossbeam_loom))]

@@ -1,6 +1,7 @@
-//! [`PinnedView`]: many reads under one pin, by reference. Layer: front.
+//! [`PinnedView`] and [`ScopedView`]: many reads under one pin, by reference. Layer: front.
 
 use crate::front::Front;
+use crate::scope::node::{Inner, Node};
 use crate::sync::reclaim::{self, Guard};
 use equivalent::Equivalent;
 use std::fmt;
@@ -30,7 +31,37 @@ impl<'a, K, V> PinnedView<'a, K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.front.look(key, &self.guard).map(|live| live.value())
+        self.front.look(self.front.global(), key, &self.guard).map(|live| live.value())
+    }
+}
+
+/// One scope of a cache as one thread reads it in place: what a [`PinnedView`] is to a whole cache.
+///
+/// From [`ScopedHandle::pin`](crate::ScopedHandle::pin).
+pub struct ScopedView<'a, K, V> {
+    front: &'a Front<K, V>,
+    node: &'a Node,
+    guard: Guard,
+}
+
+impl<'a, K, V> ScopedView<'a, K, V> {
+    pub(crate) fn new(front: &'a Front<K, V>, node: &'a Node) -> Self {
+        Self { front, node, guard: reclaim::pin() }
+    }
+
+    /// The value of a key of the scope, as [`PinnedView::get`].
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.front.look(Inner(self.node), key, &self.guard).map(|live| live.value())
+    }
+}
+
+impl<K, V> fmt::Debug for ScopedView<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ScopedView").finish_non_exhaustive()
     }
 }
 

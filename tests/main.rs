@@ -15,6 +15,7 @@ mod panics;
 mod pressure;
 mod recursion;
 mod removal;
+mod scopes;
 mod shutdown;
 mod stale_fill;
 mod stats;

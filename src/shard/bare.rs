@@ -3,9 +3,10 @@
 //! What a fold does to them, step by step, for models on the real epoch collector: around a whole
 //! shard those would not end. Compiled for them only. Layer: shard.
 
-use super::entry::{Entry, EntryRef, Expiry, Live, ScopeStamp, Validity};
+use super::entry::{Entry, EntryRef, Expiry, Live, ScopeStamp};
 use super::graves::{Graves, Remains};
 use super::index::{IndexWriter, ReadIndex};
+use crate::clock::Clock;
 use crate::scope::GLOBAL;
 use crate::sync::reclaim::{self, Guard};
 use std::sync::Arc;
@@ -31,10 +32,10 @@ impl<K: Eq, V> Published<K, V> {
         &self,
         hash: u32,
         key: &K,
-        validity: Validity<'_>,
+        clock: &Clock,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
-        self.0.find(hash, |entry| entry.key == *key, pinned)?.alive(validity)
+        self.0.find(hash, |entry| entry.key == *key, pinned)?.alive(clock)
     }
 }
 

@@ -2,6 +2,8 @@
 
 use crate::removal::Removal;
 use crate::reply::Responder;
+use crate::scope::node::Node;
+use crate::scope::trie::Idle;
 use std::sync::Arc;
 
 /// One request. Processed in the order of arrival, after what was submitted before it was folded.
@@ -10,10 +12,13 @@ pub(crate) enum Command<K, V> {
     Flush(Responder<()>),
     /// Answer when the backlog has room.
     Ready(Responder<()>),
-    /// The generation was raised to this one: take out what is older, and answer how much was alive.
-    Clear { generation: u64, answer: Responder<u64> },
-    /// Show every live entry to this visitor.
-    Visit(Visitor<K, V>),
+    /// The scope's generation was raised to this one: take out what is older of it and those below it, and
+    /// answer how much was alive.
+    Evict { node: Arc<Node>, generation: u64, answer: Responder<u64> },
+    /// Nobody uses this scope: pass it on unless entries of it are here, and end it if there are nowhere.
+    Probe(Idle),
+    /// Show every live entry of this scope, and of none below it, to this visitor.
+    Visit(Arc<Node>, Visitor<K, V>),
     /// Send what leaves the cache here too.
     Subscribe(crossbeam_channel::Sender<Arc<Removal<K, V>>>),
     /// The shards together are over the capacity: evict, `all_shares` even below this shard's share.

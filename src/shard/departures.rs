@@ -11,7 +11,6 @@ use crate::stats::Counts;
 use crate::sync::reclaim::Guard;
 use crossbeam_channel::{Sender, TrySendError};
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -26,10 +25,6 @@ pub(super) struct Departures<K, V> {
     graves: Graves<K, V>,
     listener: Option<Listener<K, V>>,
     subscribers: Vec<Sender<Arc<Removal<K, V>>>>,
-    /// Cleared entries by the generation they belonged to, for the reply of the clear that ended it.
-    cleared: BTreeMap<u64, u64>,
-    /// Clears up to this generation have had their reply.
-    answered: u64,
     pub(super) panics: Panics,
 }
 
@@ -65,8 +60,6 @@ impl<K, V> Departures<K, V> {
             graves: Graves::new(),
             listener,
             subscribers: Vec::new(),
-            cleared: BTreeMap::new(),
-            answered: 0,
             panics: Panics::default(),
         }
     }
@@ -83,32 +76,17 @@ impl<K, V> Departures<K, V> {
     pub(super) fn depart(&mut self, entry: EntryRef<K, V>, cause: RemovalCause) {
         match cause {
             RemovalCause::Replaced => {}
-            RemovalCause::Removed => self.counts.invalidations += 1,
+            RemovalCause::Removed | RemovalCause::Scope => self.counts.invalidations += 1,
             RemovalCause::Expired => self.counts.expirations += 1,
             RemovalCause::Capacity => self.counts.evictions += 1,
         }
         self.left.push((entry, cause));
     }
 
-    /// Books an entry that a clear had ended: for the count of the clear that ended its generation.
-    pub(super) fn depart_cleared(&mut self, entry: EntryRef<K, V>) {
-        let generation = entry.get().stamp().generation();
-        if generation >= self.answered {
-            *self.cleared.entry(generation).or_default() += 1;
-        }
-        self.depart(entry, RemovalCause::Removed);
-    }
-
     /// Books a value that was not kept.
     pub(super) fn reject(&mut self, entry: EntryRef<K, V>) {
         self.counts.rejected += 1;
         self.left.push((entry, RemovalCause::Capacity));
-    }
-
-    /// How many live entries the clear that began `generation` removed. Asked once for each.
-    pub(super) fn take_cleared(&mut self, generation: u64) -> u64 {
-        self.answered = self.answered.max(generation);
-        self.cleared.remove(&(generation - 1)).unwrap_or(0)
     }
 
     /// Retires what nobody is told of.

@@ -15,8 +15,9 @@ pub(super) use super::link::Filter;
 pub(crate) use super::link::{Head, Link};
 pub(crate) use super::op::{Kind, Op};
 use super::pending::Draft;
-pub(crate) use super::state::{Expiry, ScopeStamp, State, Validity};
+pub(crate) use super::state::{Expiry, State, Validity};
 use crate::clock::{Clock, NEVER};
+pub(crate) use crate::scope::ScopeStamp;
 use crate::store::{Resident, Slot, Store, Tick};
 use crate::sync::Ordering;
 use crate::sync::tally;
@@ -95,14 +96,13 @@ impl<'g, K, V> Seen<'g, K, V> {
         unsafe { self.at.as_ref() }
     }
 
-    /// The entry as a reader may have it: live, not cleared, not expired.
+    /// The entry as a reader may have it whose scope's it is: live, not expired.
     #[inline]
-    pub(crate) fn alive(self, validity: Validity<'_>) -> Option<Live<'g, K, V>> {
+    pub(crate) fn alive(self, clock: &Clock) -> Option<Live<'g, K, V>> {
         let entry = self.entry();
         // Acquire: whoever sees the entry live sees its value [edge: load-done].
         let alive = State::answers(entry.op.state.load(Ordering::Acquire))
-            && entry.stamp >= validity.since
-            && !(entry.op.is_mortal() && self.has_expired(validity.clock));
+            && !(entry.op.is_mortal() && self.has_expired(clock));
         alive.then_some(Live(self))
     }
 
@@ -277,6 +277,7 @@ impl<K, V> Entry<K, V> {
         self.op.hash()
     }
 
+    #[inline]
     pub(crate) fn stamp(&self) -> ScopeStamp {
         self.stamp
     }
@@ -435,13 +436,9 @@ impl<K, V> EntryRef<K, V> {
 
 impl<K, V> EntryRef<K, V> {
     /// Key and value of a live resident of `_owner`, for as long as that is not changed.
-    pub(super) fn pair<'a>(
-        self,
-        _owner: &'a Store<Self>,
-        validity: Validity<'_>,
-    ) -> Option<(&'a K, &'a V)> {
+    pub(super) fn pair<'a>(self, _owner: &'a Store<Self>, clock: &Clock) -> Option<(&'a K, &'a V)> {
         // SAFETY: [invariant: graves] residents are retired by who changes the store, and it is borrowed.
-        let live = unsafe { Seen::new(self.0) }.alive(validity)?;
+        let live = unsafe { Seen::new(self.0) }.alive(clock)?;
         Some((&live.entry().key, live.value()))
     }
 }

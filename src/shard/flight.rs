@@ -11,6 +11,7 @@
 
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
 use super::pending::Draft;
+use crate::scope::node::Place;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::slot;
 use crate::sync::{AtomicPtr, Ordering, fence};
@@ -187,11 +188,11 @@ impl<K, V> LoadPermit<K, V> {
         Arc::clone(unsafe { self.flight.as_ref() }.lead())
     }
 
-    /// Sees that the value is not published if the load began before `generation`.
-    pub(crate) fn supersede_if_older(&self, generation: u64) {
+    /// Sees that the value is not published if its scope was evicted after the load began.
+    pub(crate) fn supersede_if_evicted(&self, place: impl Place) {
         // SAFETY: [invariant: one-leader] an unfinished flight stays in its chain.
         let flight = unsafe { self.flight.as_ref() };
-        if flight.entry().stamp().generation() < generation {
+        if !place.holds(flight.entry().stamp()) {
             flight.entry().supersede();
         }
     }

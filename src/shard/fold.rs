@@ -13,9 +13,10 @@ use super::entry::{Entry, EntryRef, Kind, Link, State};
 use super::graves::Remains;
 use super::index::IndexWriter;
 use super::pending::{Hanging, ReadAhead};
+use super::scopes::{Age, Scopes};
 use crate::clock::Clock;
 use crate::removal::RemovalCause;
-use crate::scope::Generation;
+use crate::scope::ScopeStamp;
 use crate::store::{Slot, Store};
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ pub(super) struct Fold<K, V> {
     pub(super) store: Store<EntryRef<K, V>>,
     pub(super) writer: IndexWriter<K, V>,
     pub(super) departures: Departures<K, V>,
+    pub(super) scopes: Scopes,
     weigher: Option<Weigher<K, V>>,
     pub(super) budget: Budget,
     pub(super) clock: Clock,
@@ -57,6 +59,7 @@ struct Group<K, V> {
     newest: EntryRef<K, V>,
     oldest: EntryRef<K, V>,
     verdict: Result<u32, Fate>,
+    age: Age,
 }
 
 /// `Eq` panicked: nobody knows whether two keys are the same.
@@ -70,8 +73,10 @@ enum Fate {
     Resides(Slot),
     /// It leaves the cache.
     Departs(RemovalCause),
-    /// It leaves because the cache was cleared.
-    Cleared,
+    /// It leaves because its scope was evicted while it was alive, and is counted.
+    Evicted,
+    /// It was submitted after its scope had been evicted.
+    Late,
     /// It was not kept.
     Rejected,
     /// A remover took it first: its farewell will see to it.
@@ -92,22 +97,15 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Folds the chain of one slot; returns how many operations it took off the backlog.
-    pub(super) fn fold_slot(
-        &mut self,
-        shard: &Shard<K, V>,
-        slot: usize,
-        scope: &Generation,
-    ) -> u64 {
+    pub(super) fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize) -> u64 {
         let mut work = std::mem::take(&mut self.scratch);
         let head = shard.pending.collect(slot, &mut work.chain);
-        // Read after the chain: no operation in it is of a later generation, so of one key at most one
-        // generation's write is kept.
-        let generation = scope.current();
-        self.sort_out(&mut work, generation);
-        // In the order of time, should a clear lie between writes of the same key.
-        work.groups.sort_by_key(Group::generation);
+        self.sort_out(&mut work);
+        // In the order of time, should an eviction lie between writes of the same key.
+        work.groups.sort_by_key(Group::stamp);
+        self.outdate(shard, &mut work.groups);
         for group in work.groups.drain(..) {
-            let fate = self.publish(shard, &group, generation);
+            let fate = self.publish(shard, &group);
             work.after_cut.push((group.newest, fate));
         }
         // Also if all stays: what stays has to forget the depth of what was cut before.
@@ -126,11 +124,11 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Decides for each operation, newest first, whether it stays in the chain, and groups those that
-    /// wrote by key and generation: a write that a clear has ended beats none that came after the clear.
+    /// wrote by key and stamp: a write that an eviction has ended beats none that came after it.
     /// An older write that has a newer one departs. So does one of which `Eq` cannot say whether it has,
     /// for it may be that of another key: it is a group of its own whose value is not kept, so that
     /// nothing older of its key outlives it, in the chain or in the index.
-    fn sort_out(&mut self, work: &mut Scratch<K, V>, generation: u64) {
+    fn sort_out(&mut self, work: &mut Scratch<K, V>) {
         work.kept.clear();
         for hanging in &work.chain {
             let entry = match (hanging.kind, hanging.entry) {
@@ -146,17 +144,18 @@ impl<K: Eq, V> Fold<K, V> {
             };
             work.kept.push(false);
             let Some(entry) = entry else { continue };
-            let own = |group: &Group<K, V>| group.generation() == entry.get().stamp().generation();
+            let own = |group: &Group<K, V>| group.stamp() == entry.get().stamp();
             let found = self.group_of(&work.groups, entry, own);
             let Ok(Some(i)) = found else {
-                let verdict = self.verdict(entry, generation, found.is_ok());
-                work.groups.push(Group { newest: entry, oldest: entry, verdict });
+                let age = self.scopes.age(entry.get().stamp());
+                let verdict = self.verdict(entry, age, found.is_ok());
+                work.groups.push(Group { newest: entry, oldest: entry, verdict, age });
                 continue;
             };
             let group = &mut work.groups[i];
             let newer_is_rejected = group.rejects_its_oldest();
             let newer = std::mem::replace(&mut group.oldest, entry);
-            let fate = self.supersede(entry, newer, newer_is_rejected);
+            let fate = self.supersede(entry, newer, newer_is_rejected, false);
             work.after_cut.push((entry, fate));
         }
     }
@@ -164,8 +163,7 @@ impl<K: Eq, V> Fold<K, V> {
     /// How a load ended; nothing if it is still in flight. A newer operation on the key beats a load
     /// that is: its value will not be published, and nobody joins it any more.
     fn ended(&self, groups: &[Group<K, V>], entry: EntryRef<K, V>) -> Option<State> {
-        let began = entry.get().stamp().generation();
-        let newer = |group: &Group<K, V>| group.generation() >= began;
+        let newer = |group: &Group<K, V>| group.stamp() >= entry.get().stamp();
         if entry.get().state() == State::Loading
             && !matches!(self.group_of(groups, entry, newer), Ok(None))
         {
@@ -197,19 +195,15 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     fn same_key(&self, a: &Entry<K, V>, b: &Entry<K, V>) -> Result<bool, Unsure> {
-        if a.hash() != b.hash() {
+        if a.hash() != b.hash() || a.stamp().scope() != b.stamp().scope() {
             return Ok(false);
         }
         self.departures.panics.catch(|| a.key == b.key).ok_or(Unsure)
     }
 
-    /// The weight of a write that is to be kept, or why it is not.
-    fn verdict(
-        &self,
-        entry: EntryRef<K, V>,
-        generation: u64,
-        is_newest: bool,
-    ) -> Result<u32, Fate> {
+    /// The weight of a write that is to be kept, or why it is not. One that an eviction has ended is kept
+    /// until that is settled, lest an older or a newer write of its key be counted beside it.
+    fn verdict(&self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match (&self.weigher, subject.value()) {
             _ if !is_newest => None,
@@ -218,8 +212,8 @@ impl<K: Eq, V> Fold<K, V> {
             }
             _ => Some(1),
         };
-        let fate = if subject.stamp().generation() < generation {
-            Fate::Cleared
+        let fate = if age == Age::Late {
+            Fate::Late
         } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else {
@@ -237,24 +231,53 @@ impl<K: Eq, V> Fold<K, V> {
         Err(if subject.take_by_shard() { fate } else { Fate::Taken })
     }
 
+    /// Keeps no write that an eviction has ended beside one of its key that came after the eviction: in
+    /// the index a key is once. If that one is in a chain that was folded before, this one was submitted after the
+    /// eviction, too.
+    fn outdate(&self, shard: &Shard<K, V>, groups: &mut [Group<K, V>]) {
+        for i in 0..groups.len() {
+            let (newest, stamp) = (groups[i].newest, groups[i].stamp());
+            if groups[i].age != Age::Ended || groups[i].verdict.is_err() {
+                continue;
+            }
+            let may_be_it = |other: &Entry<K, V>| {
+                other.stamp() > stamp && !matches!(self.same_key(other, newest.get()), Ok(false))
+            };
+            let fate = if groups[i + 1..].iter().any(|other| may_be_it(other.newest.get())) {
+                Fate::Evicted
+            } else if shard.index.resident(&self.writer, newest.get().hash(), may_be_it).is_some() {
+                Fate::Late
+            } else {
+                continue;
+            };
+            let taken = newest.get().take_by_shard();
+            groups[i].verdict = Err(if taken { fate } else { Fate::Taken });
+        }
+    }
+
     /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
-    /// because the older one had been removed, had expired or was cleared.
+    /// because the older one had been removed, had expired or was `evicted`.
     fn supersede(
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
         newer_is_rejected: bool,
+        evicted: bool,
     ) -> Fate {
-        let (was, is) = (older.get(), newer.get());
-        let fate = if was.stamp().generation() < is.stamp().generation() {
-            Fate::Cleared
-        } else if older.seen().has_expired(&self.clock) {
+        let was = older.get();
+        let fate = if older.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
+        } else if evicted {
+            Fate::Evicted
         } else if newer_is_rejected {
             Fate::Departs(RemovalCause::Removed)
         } else {
             Fate::Departs(RemovalCause::Replaced)
         };
+        debug_assert!(
+            was.stamp() <= newer.get().stamp(),
+            "the newer one is of no older generation"
+        );
         let taken = match fate {
             Fate::Departs(RemovalCause::Replaced) => was.replace_by_shard(),
             _ => was.take_by_shard(),
@@ -269,16 +292,16 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Brings the newest write of a key into store and index, or sees that the key has nothing there.
-    fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>, generation: u64) -> Fate {
+    fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>) -> Fate {
         let newest = group.newest;
-        let Some((old, slot)) = self.predecessor(shard, group, generation) else {
+        let Some((old, slot)) = self.predecessor(shard, group) else {
             if !group.rejects_its_oldest() {
                 self.departures.counts.insertions += 1;
             }
             return group.verdict.map_or_else(
                 |fate| fate,
                 |weight| {
-                    let slot = self.store.insert(newest, weight);
+                    let slot = self.admit(newest, weight);
                     newest.set_tick(self.store.birth());
                     if let Some(outgrown) = self.writer.publish(&shard.index, newest) {
                         self.departures.retire(Remains::Table(outgrown));
@@ -288,17 +311,19 @@ impl<K: Eq, V> Fold<K, V> {
             );
         };
         // No user code runs before the index has what replaces it.
-        let old_fate = self.supersede(old, group.oldest, group.rejects_its_oldest());
+        let evicted = group.age == Age::Late || old.get().stamp() < group.stamp();
+        let rejected = group.rejects_its_oldest();
+        let old_fate = self.supersede(old, group.oldest, rejected, evicted);
         let fate = match group.verdict {
             Ok(weight) => {
-                self.store.replace(slot, newest, weight);
+                self.exchange(slot, newest, weight);
                 newest.set_tick(self.store.birth());
                 self.writer.replace(&shard.index, old, newest);
                 Fate::Resides(slot)
             }
             Err(fate) => {
                 self.writer.withdraw(&shard.index, old);
-                self.store.remove(slot);
+                self.expel(slot, false);
                 fate
             }
         };
@@ -314,7 +339,6 @@ impl<K: Eq, V> Fold<K, V> {
         &mut self,
         shard: &Shard<K, V>,
         group: &Group<K, V>,
-        generation: u64,
     ) -> Option<(EntryRef<K, V>, Slot)> {
         let panics = self.departures.panics.total();
         let known = self.resident(shard, group, |same| matches!(same, Ok(true)));
@@ -322,7 +346,7 @@ impl<K: Eq, V> Fold<K, V> {
             while let Some((_, slot)) =
                 self.resident(shard, group, |same| !matches!(same, Ok(false)))
             {
-                self.take_out(shard, slot, RemovalCause::Removed, generation);
+                self.take_out(shard, slot, RemovalCause::Removed);
             }
         }
         known
@@ -339,7 +363,7 @@ impl<K: Eq, V> Fold<K, V> {
         let newest = group.newest.get();
         let found = shard.index.resident(&self.writer, newest.hash(), |entry| {
             entry.slot().is_some()
-                && entry.stamp().generation() <= group.generation()
+                && entry.stamp() <= group.stamp()
                 && is_it(self.same_key(entry, newest))
         })?;
         Some((found, found.get().slot()?))
@@ -351,7 +375,8 @@ impl<K: Eq, V> Fold<K, V> {
         match fate {
             Fate::Resides(slot) => entry.set_slot(Some(slot)),
             Fate::Departs(cause) => self.departures.depart(entry, cause),
-            Fate::Cleared => self.departures.depart_cleared(entry),
+            Fate::Evicted => self.depart_evicted(entry),
+            Fate::Late => self.departures.depart(entry, RemovalCause::Scope),
             Fate::Rejected => self.departures.reject(entry),
             Fate::Taken => entry.set_slot(None),
         }
@@ -370,7 +395,7 @@ impl<K: Eq, V> Fold<K, V> {
                 (Kind::Farewell, Some(entry)) => {
                     if let Some(slot) = entry.get().slot() {
                         self.writer.withdraw(&shard.index, entry);
-                        self.store.remove(slot);
+                        self.expel(slot, false);
                     }
                     self.departures.depart(entry, RemovalCause::Removed);
                 }
@@ -386,8 +411,9 @@ impl<K: Eq, V> Fold<K, V> {
 }
 
 impl<K, V> Fold<K, V> {
-    pub(super) fn new(settings: Settings<K, V>) -> Self {
+    pub(super) fn new(settings: Settings<K, V>, scopes: Scopes) -> Self {
         Self {
+            scopes,
             store: Store::new(settings.tick_every),
             writer: IndexWriter::new(),
             departures: Departures::new(settings.listener),
@@ -402,9 +428,9 @@ impl<K, V> Fold<K, V> {
 }
 
 impl<K, V> Group<K, V> {
-    /// The generation of all its writes.
-    fn generation(&self) -> u64 {
-        self.newest.get().stamp().generation()
+    /// The stamp of all its writes.
+    fn stamp(&self) -> ScopeStamp {
+        self.newest.get().stamp()
     }
 
     /// Whether the oldest write so far is the newest and is not kept.

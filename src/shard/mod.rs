@@ -26,11 +26,14 @@ pub(crate) mod index;
 mod link;
 mod op;
 pub(crate) mod pending;
+mod scopes;
 pub(crate) mod signal;
 mod state;
 mod upkeep;
 pub(crate) mod worker;
 
+use crate::clock::Clock;
+use crate::scope::node::Place;
 use crate::stats::Published;
 use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
@@ -89,7 +92,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: Validity<'_>,
+        validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
@@ -107,10 +110,12 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: Validity<'_>,
+        validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
-        self.index.find(hash.local(), |entry| is_key(&entry.key), pinned)?.alive(validity)
+        // The scope after the entry was found: so no generation that its maker saw is missed.
+        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && validity.place.holds(entry.stamp());
+        self.index.find(hash.local(), is_it, pinned)?.alive(validity.clock)
     }
 
     /// All there is to know about a key, and the head under which it was seen: a submit on that head
@@ -119,7 +124,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: Validity<'_>,
+        validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
@@ -134,18 +139,17 @@ impl<K, V> Shard<K, V> {
         mut head: Head,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: Validity<'_>,
+        validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
-        // An operation of a generation that has ended says nothing: what came after the clear counts,
+        // An operation of a generation that has ended says nothing: what came after the eviction counts,
         // though it may hang below a slow write that was issued before.
-        let current = |entry: &Entry<K, V>| entry.stamp() >= validity.since;
-        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && current(entry);
+        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && validity.place.holds(entry.stamp());
         let mut walk = self.pending.walk(head, pinned);
         loop {
             match walk.step() {
                 Step::Write(seen) if seen.entry().hash() == hash.local() && is_it(seen.entry()) => {
-                    return (head, decide(seen, validity));
+                    return (head, decide(seen, validity.clock));
                 }
                 Step::Load(flight) if flight.hash() == hash.local() && is_it(flight.entry()) => {
                     match flight.entry().state() {
@@ -153,7 +157,7 @@ impl<K, V> Shard<K, V> {
                         // Nobody joins a load that was superseded; one without a value says nothing.
                         State::Superseded | State::Void => {}
                         State::Live | State::Replaced | State::Removed | State::Gone => {
-                            return (head, decide(flight.seen(), validity));
+                            return (head, decide(flight.seen(), validity.clock));
                         }
                     }
                 }
@@ -176,7 +180,7 @@ impl<K, V> Shard<K, V> {
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool,
-        validity: Validity<'_>,
+        validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         loop {
@@ -291,6 +295,12 @@ impl<K, V> Shard<K, V> {
         self.signal.wake();
     }
 
+    /// Sends what need not be looked at before the shard is awake for something else, or for long enough.
+    pub(crate) fn whisper(&self, command: Command<K, V>) {
+        self.mailbox.send(command);
+        self.signal.submitted();
+    }
+
     pub(crate) fn signal(&self) -> &Signal {
         &self.signal
     }
@@ -307,8 +317,8 @@ impl<K, V> Shard<K, V> {
     }
 }
 
-fn decide<'g, K, V>(seen: Seen<'g, K, V>, validity: Validity<'_>) -> Sight<'g, K, V> {
-    seen.alive(validity).map_or(Sight::Absent, Sight::Live)
+fn decide<'g, K, V>(seen: Seen<'g, K, V>, clock: &Clock) -> Sight<'g, K, V> {
+    seen.alive(clock).map_or(Sight::Absent, Sight::Live)
 }
 
 /// Tells every waiter of a load how it ended. Each value is a clone of its own; if a clone panics the

@@ -1,4 +1,4 @@
-//! What decides whether an entry answers: its state, its deadlines, and the generation it belongs to.
+//! What decides whether an entry answers: its state, its deadlines, and the scope it belongs to.
 //! Layer: shard.
 
 use crate::clock::{Clock, NEVER};
@@ -51,28 +51,6 @@ impl State {
     }
 }
 
-/// What an entry belongs to and when that was: the scope it lives in and the generation that the
-/// scope had when the write was issued or the load began. One word, so that an entry stays small; of
-/// two stamps of a scope the later is the greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct ScopeStamp(u64);
-
-/// Room for the number of a scope; above it are 2^40 generations.
-const SCOPE_BITS: u32 = 24;
-
-impl ScopeStamp {
-    #[inline]
-    pub(crate) fn new(scope: u32, generation: u64) -> Self {
-        debug_assert!(scope >> SCOPE_BITS == 0 && generation >> (64 - SCOPE_BITS) == 0);
-        Self(generation << SCOPE_BITS | u64::from(scope))
-    }
-
-    #[inline]
-    pub(crate) fn generation(self) -> u64 {
-        self.0 >> SCOPE_BITS
-    }
-}
-
 /// When an entry expires.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Expiry {
@@ -89,17 +67,16 @@ impl Expiry {
     }
 }
 
-/// What decides whether an entry that is live by its state also answers a reader.
+/// What decides whether an entry answers a reader: where he asks, and the clock.
 #[derive(Clone, Copy)]
-pub(crate) struct Validity<'a> {
+pub(crate) struct Validity<'a, P> {
     pub(super) clock: &'a Clock,
-    /// The first stamp that is not of an ended generation.
-    pub(super) since: ScopeStamp,
+    pub(super) place: P,
 }
 
-impl<'a> Validity<'a> {
+impl<'a, P> Validity<'a, P> {
     #[inline]
-    pub(crate) fn new(clock: &'a Clock, generation: u64) -> Self {
-        Self { clock, since: ScopeStamp::new(0, generation) }
+    pub(crate) fn new(clock: &'a Clock, place: P) -> Self {
+        Self { clock, place }
     }
 }

@@ -1,26 +1,43 @@
-//! What befalls residents between folds: eviction, expiry, the sweep after a clear, and the end.
+//! What befalls residents between folds: eviction, expiry, the sweep after an eviction of a scope, and the
+//! end.
 //!
 //! The other half of [`Fold`]: it takes entries out of store and index together, a bounded slice at a
 //! time, and shows the counts. Nothing here looks at a chain or runs `Eq`. Layer: shard.
 
 use super::Shard;
-use super::entry::Validity;
+use super::command::Visitor;
+use super::entry::EntryRef;
 use super::fold::Fold;
 use super::graves::Remains;
+use super::scopes::Age;
 use crate::removal::RemovalCause;
+use crate::scope::node::Node;
+use crate::scope::{GLOBAL, ScopeStamp};
 use crate::stats::Counts;
-use crate::store::Slot;
+use crate::store::{Slot, Store};
 use crate::sync::tally;
+use std::sync::Arc;
 
 /// Timers that one turn looks at.
 const EXPIRY_SLICE: u32 = 256;
-/// Slots that one turn sweeps after a clear.
+/// Entries that one turn takes out after an eviction of a scope, and scopes and slots that it looks at.
 const SWEEP_SLICE: u32 = 1024;
+
+/// How a shard stands to the capacity that all share.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bound {
+    Held,
+    /// It has paid its part.
+    Over,
+    /// It would take out what a scope's eviction has ended whose command is still to come: that will make
+    /// room, and wakes the shard. Until then nobody can say what it ended.
+    Awaited,
+}
 
 impl<K, V> Fold<K, V> {
     /// Evicts until all shards together are within the capacity, or this shard has paid its part
-    /// (`all_shares`: even below its share). Returns whether they still are over.
-    pub(super) fn evict(&mut self, shard: &Shard<K, V>, generation: u64, all_shares: bool) -> bool {
+    /// (`all_shares`: even below its share). First goes what the sweep under way would take next.
+    pub(super) fn evict(&mut self, shard: &Shard<K, V>, all_shares: bool) -> Bound {
         let mut freed = 0;
         loop {
             if freed > 0 {
@@ -32,16 +49,21 @@ impl<K, V> Fold<K, V> {
             while freed < if all_shares { excess.min(1) } else { excess } {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
-                let Some(slot) = self.store.victim().filter(|_| pays) else {
-                    self.account(shard);
-                    self.budget.book(self.store.weight());
-                    return true;
+                let bound = match self.next_swept().or_else(|| self.store.victim()) {
+                    Some(slot) if pays && self.age_of(slot) != Age::Ended => {
+                        freed += u64::from(self.store.weight_of(slot));
+                        self.take_out(shard, slot, RemovalCause::Capacity);
+                        continue;
+                    }
+                    Some(_) if pays => Bound::Awaited,
+                    _ => Bound::Over,
                 };
-                freed += u64::from(self.store.weight_of(slot));
-                self.take_out(shard, slot, RemovalCause::Capacity, generation);
+                self.account(shard);
+                self.budget.book(self.store.weight());
+                return bound;
             }
             if excess == 0 {
-                return false;
+                return Bound::Held;
             }
         }
     }
@@ -54,12 +76,12 @@ impl<K, V> Fold<K, V> {
     }
 
     /// Takes out what has expired, a bounded slice of it. Returns when it wants to be called again.
-    pub(super) fn expire(&mut self, shard: &Shard<K, V>, generation: u64) -> Option<u64> {
+    pub(super) fn expire(&mut self, shard: &Shard<K, V>) -> Option<u64> {
         self.store.next_timer()?;
         let now = self.clock.now();
         let mut budget = EXPIRY_SLICE;
         while let Some(slot) = self.store.next_expired(now, &mut budget) {
-            self.take_out(shard, slot, RemovalCause::Expired, generation);
+            self.take_out(shard, slot, RemovalCause::Expired);
         }
         if self.store.more_due() {
             Some(0)
@@ -68,54 +90,121 @@ impl<K, V> Fold<K, V> {
         }
     }
 
-    /// Takes out residents that were cleared, beginning at slot `from`: a bounded slice of them.
-    /// Returns where to go on, or nothing when it is through.
+    /// Takes out residents that the eviction of a scope ended: a bounded slice of them. When it is through,
+    /// how many live entries the eviction removed here.
     pub(super) fn sweep(
         &mut self,
         shard: &Shard<K, V>,
-        from: Slot,
+        node: &Arc<Node>,
         generation: u64,
-    ) -> Option<Slot> {
+    ) -> Option<u64> {
+        let mut sweep = self.scopes.sweep.unwrap_or_else(|| self.scopes.begin(node));
+        let mut budget = SWEEP_SLICE;
+        if node.number() == GLOBAL {
+            budget = self.sweep_slots(shard, &mut sweep.slots);
+        }
+        self.scopes.sweep = Some(sweep);
+        while let Some(number) = sweep.at.filter(|_| budget > 0) {
+            budget -= 1;
+            if let Some(slot) = self.next_swept() {
+                self.take_out(shard, slot, RemovalCause::Scope);
+                continue;
+            }
+            sweep.count += self.scopes.collect(number, node, generation);
+            sweep.at = self.scopes.after(number, node.number());
+            self.scopes.sweep = Some(sweep);
+        }
+        if sweep.at.is_some() || budget == 0 {
+            return None;
+        }
+        self.scopes.sweep = None;
+        self.scopes.answer(node, generation);
+        Some(sweep.count)
+    }
+
+    /// The next resident that the sweep under way takes out of the scope that it stands on.
+    fn next_swept(&self) -> Option<Slot> {
+        let slot = self.scopes.first_of(self.scopes.sweep?.at?)?;
+        (self.age_of(slot) == Age::Late).then_some(slot)
+    }
+
+    /// Takes out what was ended among the next slots of all. What is left of the slice.
+    fn sweep_slots(&mut self, shard: &Shard<K, V>, from: &mut Slot) -> u32 {
         let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots());
-        for slot in from..until {
-            let cleared = self
-                .store
-                .at(slot)
-                .is_some_and(|entry| entry.get().stamp().generation() < generation);
-            if cleared {
-                self.take_out(shard, slot, RemovalCause::Removed, generation);
+        for slot in *from..until {
+            let entry = self.store.at(slot);
+            if entry.is_some_and(|entry| self.scopes.is_settled(entry.get().stamp())) {
+                self.take_out(shard, slot, RemovalCause::Scope);
             }
         }
-        (until < self.store.slots()).then_some(until)
+        let looked_at = until - std::mem::replace(from, until);
+        SWEEP_SLICE - looked_at
+    }
+
+    fn age_of(&self, slot: Slot) -> Age {
+        self.store.at(slot).map_or(Age::Current, |entry| self.scopes.age(entry.get().stamp()))
     }
 
     /// Takes a resident out of store and index.
-    pub(super) fn take_out(
-        &mut self,
-        shard: &Shard<K, V>,
-        slot: Slot,
-        cause: RemovalCause,
-        generation: u64,
-    ) {
-        let entry = self.store.remove(slot);
+    pub(super) fn take_out(&mut self, shard: &Shard<K, V>, slot: Slot, cause: RemovalCause) {
+        let evicted = cause == RemovalCause::Capacity && self.age_of(slot) == Age::Current;
+        let entry = self.expel(slot, evicted);
         self.writer.withdraw(&shard.index, entry);
         if !entry.get().take_by_shard() {
             entry.set_slot(None);
-        } else if entry.get().stamp().generation() < generation
-            && !entry.seen().has_expired(&self.clock)
-        {
-            self.departures.depart_cleared(entry);
         } else if entry.seen().has_expired(&self.clock) {
             self.departures.depart(entry, RemovalCause::Expired);
+        } else if self.scopes.is_settled(entry.get().stamp()) {
+            self.depart_evicted(entry);
         } else {
             self.departures.depart(entry, cause);
         }
     }
 
-    /// Every resident that is alive.
-    pub(super) fn residents(&self, generation: u64) -> impl Iterator<Item = (&K, &V)> {
-        let validity = Validity::new(&self.clock, generation);
-        self.store.iter().filter_map(move |(_, entry)| entry.pair(&self.store, validity))
+    /// Books an entry that the eviction of a scope has ended, for the count of that eviction.
+    pub(super) fn depart_evicted(&mut self, entry: EntryRef<K, V>) {
+        self.scopes.owe(entry.get().stamp());
+        self.departures.depart(entry, RemovalCause::Scope);
+    }
+
+    /// Brings a resident into the store.
+    pub(super) fn admit(&mut self, entry: EntryRef<K, V>, weight: u32) -> Slot {
+        let slot = self.store.insert(entry, weight);
+        let Self { scopes, store, .. } = self;
+        scopes.admit(slot, entry.get().stamp(), weight, |other| stamp_at(store, other));
+        slot
+    }
+
+    /// Puts a resident in the place of an older one of its key.
+    pub(super) fn exchange(&mut self, slot: Slot, entry: EntryRef<K, V>, weight: u32) {
+        let old_weight = self.store.weight_of(slot);
+        let old = self.store.replace(slot, entry, weight);
+        let Self { scopes, store, .. } = self;
+        let (old, new) = (old.get().stamp(), entry.get().stamp());
+        let of = |other| stamp_at(store, other);
+        scopes.exchange(slot, (old, old_weight), (new, weight), of);
+    }
+
+    /// Takes a resident out of the store; whether it is evicted for the capacity.
+    pub(super) fn expel(&mut self, slot: Slot, evicted: bool) -> EntryRef<K, V> {
+        let weight = self.store.weight_of(slot);
+        let entry = self.store.remove(slot);
+        self.scopes.expel(slot, entry.get().stamp(), weight, evicted);
+        entry
+    }
+
+    /// Shows `visitor` every resident of a scope that is alive.
+    pub(super) fn visit(&self, node: &Arc<Node>, visitor: Visitor<K, V>) {
+        let number = node.number();
+        let pair = |entry: EntryRef<K, V>| {
+            let is_there = entry.get().stamp().is_of(node.now());
+            is_there.then(|| entry.pair(&self.store, &self.clock)).flatten()
+        };
+        let slots = self.scopes.residents(number).filter_map(|slot| self.store.at(slot));
+        self.departures.panics.catch(|| match number {
+            GLOBAL => visitor(&mut self.store.iter().filter_map(|(_, entry)| pair(entry))),
+            _ => visitor(&mut slots.filter_map(pair)),
+        });
     }
 
     /// Whether a shard with these counts evicts its own entries while the cache is over.
@@ -135,6 +224,7 @@ impl<K, V> Fold<K, V> {
         counts.weight = self.store.weight();
         counts.panics = self.departures.panics.total();
         shard.published.publish(counts);
+        self.scopes.publish();
     }
 
     /// Gives up a store that may be in any state: it is leaked, but the other shards do not wait for its
@@ -151,10 +241,16 @@ impl<K, V> Fold<K, V> {
         self.budget.book(0);
         let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();
         for slot in residents {
-            let entry = self.store.remove(slot);
+            let entry = self.expel(slot, false);
             self.writer.withdraw(&shard.index, entry);
             self.departures.retire(Remains::Entry(entry, None));
         }
         self.departures.bury_all();
     }
+}
+
+/// The stamp of a resident.
+fn stamp_at<K, V>(store: &Store<EntryRef<K, V>>, slot: Slot) -> ScopeStamp {
+    let entry = store.at(slot).expect("a slot on a roll is in use");
+    entry.get().stamp()
 }

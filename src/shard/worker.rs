@@ -10,10 +10,12 @@ use super::command::Command;
 use super::departures::Panics;
 use super::fold::{Fold, Settings};
 use super::pending::Pending;
+use super::scopes::Scopes;
 use super::signal::Nap;
+use super::upkeep::Bound;
 use crate::reply::Responder;
-use crate::scope::Generation;
-use crate::store::Slot;
+use crate::scope::node::Node;
+use crate::scope::trie::{Idle, Trie};
 use crate::sync::reclaim;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -31,19 +33,13 @@ const POLITE: u32 = 3;
 pub(crate) struct Worker<K, V> {
     shards: Arc<[Shard<K, V>]>,
     number: usize,
-    generation: Generation,
     fold: Fold<K, V>,
     /// Commands that have come and are not answered yet, in the order of their coming.
     commands: VecDeque<Command<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
-    /// The generation of the latest clear that has come.
-    heard: u64,
-    /// All that was written before this generation is folded: a resident of an older one that leaves was
-    /// ended by the clear, and by no newer write that is still on its way.
-    settled: u64,
-    /// Where the sweep for the clear at the front of `commands` goes on.
-    sweep_from: Slot,
+    /// Evictions of scopes that have come since the last fold.
+    fresh: Vec<(Arc<Node>, u64)>,
     /// Naps since the last turn that had something to do.
     naps: u32,
     /// The shards together are over the capacity, and this one has paid its part.
@@ -73,22 +69,20 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn new(
         shards: Arc<[Shard<K, V>]>,
         number: usize,
-        generation: Generation,
+        trie: Arc<Trie>,
         settings: Settings<K, V>,
     ) -> Self {
         let clock_by_hand = settings.clock.moves_by_hand();
-        let fold = Fold::new(settings);
+        let scopes = Scopes::new(trie, number, shards.len());
+        let fold = Fold::new(settings, scopes);
         fold.show_tick(&shards[number]);
         Self {
             shards,
             number,
-            generation,
             fold,
             commands: VecDeque::new(),
             ready: Vec::new(),
-            heard: 0,
-            settled: 0,
-            sweep_from: 0,
+            fresh: Vec::new(),
             naps: 0,
             over: false,
             generous: false,
@@ -142,28 +136,23 @@ impl<K: Eq, V> Worker<K, V> {
             self.fold.read_ahead(shard, word, marks);
             while marks != 0 {
                 let slot = word * 64 + marks.trailing_zeros() as usize;
-                folded += self.fold.fold_slot(shard, slot, &self.generation);
+                folded += self.fold.fold_slot(shard, slot);
                 marks &= marks - 1;
             }
-            // Between words, so that a large batch never stands far above the capacity; but not while a
-            // clear is under way: its dead are to be counted as its own.
-            if self.settled == self.generation.current() {
-                self.fold.evict(shard, self.settled, false);
-            }
+            // Between words, so that a large batch never stands far above the capacity.
+            self.fold.evict(shard, false);
         }
-        self.settled = self.heard;
+        for (node, generation) in self.fresh.drain(..) {
+            self.fold.scopes.settle(&node, generation);
+        }
         shard.signal.folded(came + folded);
         for answer in self.ready.drain(..) {
             self.fold.departures.panics.catch(|| answer.answer(Ok(())));
         }
-        // A clear whose command has yet to come will make room, and wakes us: until then nobody can say
-        // what it ended.
-        let clearing = self.settled != self.generation.current();
-        self.over = clearing || {
-            let generous = std::mem::take(&mut self.generous);
-            self.fold.evict(shard, self.settled, generous)
-        };
-        let timer = self.fold.expire(shard, self.settled);
+        let generous = std::mem::take(&mut self.generous);
+        let bound = self.fold.evict(shard, generous);
+        self.over = bound != Bound::Held;
+        let timer = self.fold.expire(shard);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
         // no destructor runs under our pin.
@@ -173,13 +162,17 @@ impl<K: Eq, V> Worker<K, V> {
         self.wrote |= folded > 0;
         if !self.over {
             (self.wrote, self.asked) = (false, 0);
-        } else if self.wrote && !clearing {
+        } else if self.wrote && bound == Bound::Over {
             self.ask_relief();
         }
         if came + folded > 0 {
             self.naps = 0;
         }
-        self.carry_out(timer)
+        let next = self.carry_out(timer);
+        for idle in self.fold.scopes.take_idle() {
+            self.shards[0].whisper(Command::Probe(idle));
+        }
+        next
     }
 
     fn take_commands(&mut self) -> u64 {
@@ -191,9 +184,9 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
                 // Answered as soon as the fold has made room, not after the commands before it.
                 Command::Ready(answer) => self.ready.push(answer),
-                Command::Clear { generation, answer } => {
-                    self.heard = self.heard.max(generation);
-                    self.commands.push_back(Command::Clear { generation, answer });
+                Command::Evict { node, generation, answer } => {
+                    self.fresh.push((Arc::clone(&node), generation));
+                    self.commands.push_back(Command::Evict { node, generation, answer });
                 }
                 #[cfg(test)]
                 Command::Die => std::panic::resume_unwind(Box::new("by order of a test")),
@@ -207,7 +200,6 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// Carries out commands in their order, until one that needs another turn.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
-        let generation = self.generation.current();
         let due = timer == Some(0);
         let mut ended = false;
         while let Some(command) = self.commands.pop_front() {
@@ -220,16 +212,14 @@ impl<K: Eq, V> Worker<K, V> {
                     // An answer wakes its asker, and a waker is user code.
                     self.fold.departures.panics.catch(|| answer.answer(Ok(())));
                 }
-                Command::Clear { generation: cleared, answer } => {
-                    if let Some(answer) = self.sweep(cleared, answer) {
-                        self.commands.push_front(Command::Clear { generation: cleared, answer });
+                Command::Evict { node, generation, answer } => {
+                    if let Some(answer) = self.sweep(&node, generation, answer) {
+                        self.commands.push_front(Command::Evict { node, generation, answer });
                     }
                     return Next::Again;
                 }
-                Command::Visit(visitor) => {
-                    let fold = &self.fold;
-                    fold.departures.panics.catch(|| visitor(&mut fold.residents(generation)));
-                }
+                Command::Probe(idle) => self.probe(idle),
+                Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
                 Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
                     unreachable!("these are carried out when they come")
                 }
@@ -245,22 +235,35 @@ impl<K: Eq, V> Worker<K, V> {
         }
     }
 
-    /// One slice of what a clear has to take out; gives the responder back if there is more.
-    fn sweep(&mut self, cleared: u64, answer: Responder<u64>) -> Option<Responder<u64>> {
+    /// One slice of what an eviction has to take out; gives the responder back if there is more.
+    fn sweep(
+        &mut self,
+        node: &Arc<Node>,
+        generation: u64,
+        answer: Responder<u64>,
+    ) -> Option<Responder<u64>> {
         let shard = &self.shards[self.number];
-        match self.fold.sweep(shard, self.sweep_from, cleared) {
-            Some(from) => {
-                self.sweep_from = from;
-                Some(answer)
-            }
-            None => {
-                self.sweep_from = 0;
-                self.fold.departures.announce();
-                self.fold.publish_counts(shard);
-                let count = self.fold.departures.take_cleared(cleared);
+        let count = self.fold.sweep(shard, node, generation);
+        self.fold.departures.announce();
+        self.fold.publish_counts(shard);
+        match count {
+            None => Some(answer),
+            Some(count) => {
                 self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
                 None
             }
+        }
+    }
+
+    /// Passes a scope that nobody used on from shard to shard. One that has entries of it uses it, and will
+    /// say when it no longer does; if none has, the last one ends it.
+    fn probe(&mut self, idle: Idle) {
+        if self.fold.scopes.knows(&idle.node) {
+            return;
+        }
+        match self.shards.get(self.number + 1) {
+            Some(next) => next.whisper(Command::Probe(idle)),
+            None => self.fold.scopes.end(idle),
         }
     }
 

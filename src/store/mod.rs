@@ -4,7 +4,8 @@
 //! 1. [`list`]: the nodes and the lists of slots.
 //! 2. [`policy`]: who is evicted next.
 //! 3. [`wheel`]: who expires next.
-//! 4. [`mod@column`]: what only some stores keep of an entry.
+//! 4. [`members`]: which entries belong together, for who asks the store to keep that.
+//! 5. [`mod@column`]: what only some stores keep of an entry.
 //!
 //! *Owns* the nodes, their weights, their order of eviction and their timers. *Does not know* keys,
 //! values, scopes, other threads or a clock: a resident is a [`Copy`] handle, time is an argument,
@@ -15,6 +16,7 @@
 
 mod column;
 mod list;
+mod members;
 pub(crate) mod policy;
 mod wheel;
 
@@ -23,6 +25,7 @@ mod tests;
 
 use column::Column;
 use list::{Node, Nodes};
+pub(crate) use members::{Members, Roll};
 use policy::{Lru, Policy};
 use wheel::Wheel;
 

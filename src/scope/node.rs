@@ -1,0 +1,398 @@
+//! A scope at run time: its generation, its figures, and the word that says who uses it.
+//!
+//! A node lives as long as it is used: by handles, by nodes below it, by shards that hold entries of it.
+//! When its last user goes, someone asks every shard whether it has come to hold entries meanwhile, and
+//! if none has, and nobody has used the node since, it is *ended* by one exchange of that word. Invariant:
+//! ended-unused (see `docs/concurrency.md`). Layer: scope.
+
+use super::counts::{KINDS, ScopeCounts};
+use super::tree::LevelId;
+use super::{GLOBAL, ScopeStamp};
+use crate::stats::Caller;
+use crate::sync::tally::{self};
+use crate::sync::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+/// A scope that is in use. What many write, what few write and what every read reads lie apart, because
+/// a write takes the line from all readers.
+#[repr(C)]
+pub(crate) struct Node {
+    /// Uses that began so far (32 bits) | users now (31 bits) | ended (1 bit).
+    life: AtomicU64,
+    live: tally::AtomicU64,
+    weight: tally::AtomicU64,
+    evictions: tally::AtomicU64,
+    counts: ScopeCounts,
+    departed: OnceLock<Box<Departed>>,
+    seen: OnceLock<Box<[Seen]>>,
+    id: Box<str>,
+    path_hash: u64,
+    /// The generation that the node began with.
+    first: u64,
+    generation: AtomicU64,
+    salt: u64,
+    parent: Option<Arc<Node>>,
+    number: u32,
+    level: LevelId,
+}
+
+/// What one shard has made of the evictions of a scope.
+struct Seen {
+    /// All that was submitted before this generation began has been folded.
+    settled: tally::AtomicU64,
+    /// The evictions up to this generation have been answered.
+    answered: tally::AtomicU64,
+}
+
+/// The figures of scopes below that are no longer in use.
+#[derive(Default)]
+struct Departed {
+    evictions: tally::AtomicU64,
+    counts: [tally::AtomicU64; KINDS],
+}
+
+/// The counters of a scope, or of several together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tallies {
+    pub(crate) live: u64,
+    pub(crate) weight: u64,
+    pub(crate) evictions: u64,
+    pub(crate) counts: [u64; KINDS],
+}
+
+const ENDED: u64 = 1;
+const USER: u64 = 1 << 1;
+const USERS: u64 = (1 << 32) - 2;
+const BEGUN: u64 = 1 << 32;
+
+/// What a node is made of.
+pub(crate) struct Birth {
+    pub(crate) parent: Arc<Node>,
+    pub(crate) level: LevelId,
+    pub(crate) id: Box<str>,
+    pub(crate) number: u32,
+    pub(crate) path_hash: u64,
+    pub(crate) salt: u64,
+    pub(crate) generation: u64,
+}
+
+impl Node {
+    /// The global scope: it is always in use.
+    pub(crate) fn root() -> Self {
+        Self::make(None, LevelId::GLOBAL, "".into(), GLOBAL, [0; 3])
+    }
+
+    /// A scope with one user, its maker.
+    pub(crate) fn new(birth: Birth) -> Self {
+        let Birth { parent, level, id, number, path_hash, salt, generation } = birth;
+        Self::make(Some(parent), level, id, number, [path_hash, salt, generation])
+    }
+
+    fn make(
+        parent: Option<Arc<Self>>,
+        level: LevelId,
+        id: Box<str>,
+        number: u32,
+        [path_hash, salt, generation]: [u64; 3],
+    ) -> Self {
+        Self {
+            life: AtomicU64::new(USER + BEGUN),
+            live: tally::AtomicU64::new(0),
+            weight: tally::AtomicU64::new(0),
+            evictions: tally::AtomicU64::new(0),
+            counts: ScopeCounts::default(),
+            departed: OnceLock::new(),
+            seen: OnceLock::new(),
+            id,
+            path_hash,
+            first: generation,
+            generation: AtomicU64::new(generation),
+            salt,
+            parent,
+            number,
+            level,
+        }
+    }
+
+    pub(crate) fn number(&self) -> u32 {
+        self.number
+    }
+
+    pub(crate) fn level(&self) -> LevelId {
+        self.level
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn path_hash(&self) -> u64 {
+        self.path_hash
+    }
+
+    pub(crate) fn parent(&self) -> Option<&Arc<Self>> {
+        self.parent.as_ref()
+    }
+
+    /// The node and those above it, up to the global scope.
+    pub(crate) fn upward(&self) -> impl Iterator<Item = &Self> {
+        std::iter::successors(Some(self), |node| node.parent.as_deref())
+    }
+
+    /// The sum of the generations on the path to this scope. Whoever has found an entry of the scope and
+    /// then asks sees of each generation at least what the entry's maker saw, so the sums are equal exactly
+    /// if each generation is.
+    #[inline]
+    pub(crate) fn sum(&self) -> u64 {
+        let (mut sum, mut at) = (0, self);
+        loop {
+            // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an
+            // edge of its own, and then coherence of each variable shows what the other saw.
+            sum += at.generation.load(Ordering::Relaxed);
+            match &at.parent {
+                Some(parent) => at = parent,
+                None => return sum,
+            }
+        }
+    }
+
+    /// What a write or a load that begins now belongs to.
+    #[inline]
+    pub(crate) fn now(&self) -> ScopeStamp {
+        ScopeStamp::new(self.number, self.sum())
+    }
+
+    /// Ends the current generation: what this scope and those below it hold is dead for every reader from
+    /// now on. Returns the new one.
+    pub(crate) fn evict(&self) -> u64 {
+        // Relaxed: see `sum`.
+        self.generation.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    // ---- who uses it ---------------------------------------------------------------------------
+
+    /// Begins a use of the node. `false` if it has ended: then another must be made in its place.
+    pub(crate) fn enter(&self) -> bool {
+        // Relaxed: it only keeps the word from being what an asker saw; a release below continues the
+        // chain of releases that this step is part of.
+        let before = self.life.fetch_add(USER + BEGUN, Ordering::Relaxed);
+        if before & USERS > USERS / 2 {
+            // As `Arc` does: one more wrap-around and a scope would end under its users.
+            std::process::abort();
+        }
+        before & ENDED == 0
+    }
+
+    /// Ends a use. If it was the last, the word under which the node is unused.
+    #[must_use]
+    pub(crate) fn leave(&self) -> Option<u64> {
+        // AcqRel: whoever ends the node comes after all that its users did [edge: scope-life].
+        let now = self.life.fetch_sub(USER, Ordering::AcqRel) - USER;
+        (now & (USERS | ENDED) == 0).then_some(now)
+    }
+
+    /// Ends the node if nobody has used it since `word` was seen. Exactly one caller succeeds.
+    pub(crate) fn end(&self, word: u64) -> bool {
+        self.life
+            // AcqRel: after all that its users did [edge: scope-life]. Relaxed on failure: somebody uses
+            // it, and that is all there is to know.
+            .compare_exchange(word, word | ENDED, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
+    }
+
+    // ---- what shards have made of its evictions -------------------------------------------------
+
+    /// The sum of the settled generations on the path to this scope: whatever is older was ended by an
+    /// eviction before which `shard` has folded everything.
+    pub(crate) fn settled(&self, shard: usize) -> u64 {
+        self.upward().map(|node| node.seen_by(shard, |seen| &seen.settled)).sum()
+    }
+
+    /// The sum of the answered generations on the path.
+    pub(crate) fn answered(&self, shard: usize) -> u64 {
+        self.upward().map(|node| node.seen_by(shard, |seen| &seen.answered)).sum()
+    }
+
+    /// The answered generation of this scope alone.
+    pub(crate) fn answered_alone(&self, shard: usize) -> u64 {
+        self.seen_by(shard, |seen| &seen.answered)
+    }
+
+    fn seen_by(&self, shard: usize, which: impl Fn(&Seen) -> &tally::AtomicU64) -> u64 {
+        // Relaxed: the shard's own, written by nobody else.
+        self.seen.get().map_or(self.first, |all| which(&all[shard]).load(tally::Ordering::Relaxed))
+    }
+
+    /// Notes that `shard`, one of `shards`, has folded all that came before the eviction that began
+    /// `generation`. Shard thread only.
+    pub(crate) fn settle(&self, shard: usize, shards: usize, generation: u64) {
+        // Relaxed: the shard's own.
+        self.seen(shard, shards).settled.fetch_max(generation, tally::Ordering::Relaxed);
+    }
+
+    /// Notes that `shard` answers the eviction that began `generation`. Shard thread only.
+    pub(crate) fn answer(&self, shard: usize, shards: usize, generation: u64) {
+        // Relaxed: the shard's own.
+        self.seen(shard, shards).answered.fetch_max(generation, tally::Ordering::Relaxed);
+    }
+
+    fn seen(&self, shard: usize, shards: usize) -> &Seen {
+        let none = || Seen {
+            settled: tally::AtomicU64::new(self.first),
+            answered: tally::AtomicU64::new(self.first),
+        };
+        &self.seen.get_or_init(|| (0..shards).map(|_| none()).collect())[shard]
+    }
+
+    // ---- figures -------------------------------------------------------------------------------
+
+    #[inline]
+    pub(crate) fn count(&self, lane: usize, what: Caller) {
+        self.counts.count(lane, what);
+    }
+
+    /// Books what has changed in one shard; changes are two's complement.
+    pub(crate) fn book(&self, live: u64, weight: u64, evictions: u64) {
+        let changes = [(&self.live, live), (&self.weight, weight), (&self.evictions, evictions)];
+        for (figure, change) in changes {
+            if change != 0 {
+                // Relaxed: a statistic; who needs it exact waits for a flush, whose reply orders it.
+                figure.fetch_add(change, tally::Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// How many entries the scope itself has, as the shards have last booked it.
+    pub(crate) fn live(&self) -> u64 {
+        // Relaxed: a statistic.
+        self.live.load(tally::Ordering::Relaxed)
+    }
+
+    /// The scope's own figures.
+    pub(crate) fn own(&self) -> Tallies {
+        Tallies {
+            live: self.live(),
+            // Relaxed: statistics, all of them.
+            weight: self.weight.load(tally::Ordering::Relaxed),
+            // Relaxed: as above.
+            evictions: self.evictions.load(tally::Ordering::Relaxed),
+            counts: self.counts.sum(),
+        }
+    }
+
+    /// The figures of scopes below it that are no longer in use.
+    pub(crate) fn departed(&self) -> Tallies {
+        let Some(departed) = self.departed.get() else { return Tallies::default() };
+        Tallies {
+            // Relaxed: statistics, all of them.
+            evictions: departed.evictions.load(tally::Ordering::Relaxed),
+            counts: std::array::from_fn(|i| {
+                // Relaxed: as above.
+                departed.counts[i].load(tally::Ordering::Relaxed)
+            }),
+            ..Tallies::default()
+        }
+    }
+
+    /// Hands the figures of a node that has ended to the one above it, so that sums over a subtree do not
+    /// go down.
+    pub(crate) fn bequeath(&self) {
+        let sum = self.own().plus(self.departed());
+        let Some(parent) = self.parent.as_deref() else { return };
+        if sum.evictions == 0 && sum.counts == [0; KINDS] {
+            return;
+        }
+        let heir = parent.departed.get_or_init(Box::default);
+        // Relaxed: statistics, all of them.
+        heir.evictions.fetch_add(sum.evictions, tally::Ordering::Relaxed);
+        for (figure, count) in heir.counts.iter().zip(sum.counts) {
+            // Relaxed: as above.
+            figure.fetch_add(count, tally::Ordering::Relaxed);
+        }
+    }
+}
+
+impl Tallies {
+    pub(crate) fn plus(self, other: Self) -> Self {
+        Self {
+            // Changes of several shards may be seen in any order, so a figure can be below zero for a
+            // moment.
+            live: self.live.wrapping_add(other.live),
+            weight: self.weight.wrapping_add(other.weight),
+            evictions: self.evictions + other.evictions,
+            counts: std::array::from_fn(|i| self.counts[i] + other.counts[i]),
+        }
+    }
+}
+
+/// Who asks: what tells the keys of one scope from those of all others.
+pub(crate) trait Place: Copy {
+    /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
+    fn salt(self) -> u64;
+
+    /// What a write or a load that begins now belongs to.
+    fn now(self) -> ScopeStamp;
+
+    fn level(self) -> LevelId;
+
+    /// Counts one for the scope itself.
+    fn count(self, lane: usize, what: Caller);
+
+    /// Whether something of this stamp answers here and now.
+    #[inline]
+    fn holds(self, stamp: ScopeStamp) -> bool {
+        stamp.is_of(self.now())
+    }
+}
+
+/// The global scope. What it would cost to be one of many is left out: it has no salt, its path is one
+/// generation, and the cache counts for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Global<'a>(pub(crate) &'a Node);
+
+impl Place for Global<'_> {
+    #[inline]
+    fn salt(self) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        // Relaxed: see `Node::sum`.
+        ScopeStamp::new(GLOBAL, self.0.generation.load(Ordering::Relaxed))
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        LevelId::GLOBAL
+    }
+
+    #[inline]
+    fn count(self, _lane: usize, _what: Caller) {}
+}
+
+/// Any scope below the global one.
+#[derive(Clone, Copy)]
+pub(crate) struct Inner<'a>(pub(crate) &'a Node);
+
+impl Place for Inner<'_> {
+    #[inline]
+    fn salt(self) -> u64 {
+        self.0.salt
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        self.0.now()
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        self.0.level
+    }
+
+    #[inline]
+    fn count(self, lane: usize, what: Caller) {
+        self.0.count(lane, what);
+    }
+}

@@ -1,0 +1,295 @@
+//! [`ScopesSnapshot`]: the figures of all scopes in use at one moment, each scope's own and those of its
+//! whole subtree. Layer: scope.
+
+use super::GLOBAL;
+use super::node::{Node, Tallies};
+use super::trie::Trie;
+use crate::stats::Caller;
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+
+/// Counters of one scope, or of one and all below it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeFigures(Tallies);
+
+/// Which of the [`ScopeFigures`] to go by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ScopeFigure {
+    /// Entries in the cache.
+    Len,
+    /// The sum of the entries' weights.
+    Weight,
+    /// Reads that found a live value.
+    Hits,
+    /// Reads that did not.
+    Misses,
+    /// Loaders that were started.
+    Loads,
+    /// Entries evicted to stay within the capacity.
+    Evictions,
+}
+
+impl ScopeFigures {
+    /// Entries in the cache.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        // Below zero while one shard has booked an entry's leaving and another not yet its coming.
+        (self.0.live as i64).max(0) as u64
+    }
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+    /// The sum of the entries' weights; without a weigher each weighs one.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        (self.0.weight as i64).max(0) as u64
+    }
+    /// Reads that found a live value.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.0.counts[Caller::Hit as usize]
+    }
+    /// Reads that did not.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.0.counts[Caller::Miss as usize]
+    }
+    /// Loaders that were started.
+    #[must_use]
+    pub fn loads(&self) -> u64 {
+        self.0.counts[Caller::Load as usize]
+    }
+    /// Entries evicted to stay within the capacity.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.0.evictions
+    }
+    /// Hits out of hits and misses, from 0.0 to 1.0; 0.0 before the first read.
+    #[must_use]
+    pub fn hit_ratio(&self) -> f64 {
+        let reads = self.hits() + self.misses();
+        if reads == 0 { 0.0 } else { self.hits() as f64 / reads as f64 }
+    }
+
+    /// The one that is meant.
+    #[must_use]
+    pub fn get(&self, which: ScopeFigure) -> u64 {
+        match which {
+            ScopeFigure::Len => self.len(),
+            ScopeFigure::Weight => self.weight(),
+            ScopeFigure::Hits => self.hits(),
+            ScopeFigure::Misses => self.misses(),
+            ScopeFigure::Loads => self.loads(),
+            ScopeFigure::Evictions => self.evictions(),
+        }
+    }
+}
+
+/// The path of a scope: from the top down, each level with its id. That of the global scope is empty.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ScopePath(Vec<(String, String)>);
+
+impl ScopePath {
+    pub(crate) fn of(trie: &Trie, node: &Node) -> Self {
+        let named = node.upward().filter(|node| node.number() != GLOBAL);
+        let name = |node: &Node| (trie.tree().name(node.level()).into(), node.id().into());
+        let mut pairs: Vec<_> = named.map(name).collect();
+        pairs.reverse();
+        Self(pairs)
+    }
+
+    /// The levels and ids, from the top down: what [`scope`](crate::CacheHandle::scope) takes.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&str, &str)> + ExactSizeIterator {
+        self.0.iter().map(|(level, id)| (&**level, &**id))
+    }
+
+    /// The lowest level of the path; `global` if it is empty.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        self.0.last().map_or("global", |(level, _)| level)
+    }
+
+    /// How many levels there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it is that of the global scope.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// For people: `organization=acme/user=u42`. Ids may contain anything, so do not take it apart.
+impl fmt::Display for ScopePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_empty() {
+            return f.write_str("global");
+        }
+        for (i, (level, id)) in self.iter().enumerate() {
+            let between = if i == 0 { "" } else { "/" };
+            write!(f, "{between}{level}={id}")?;
+        }
+        Ok(())
+    }
+}
+
+/// A scope and its figures at one moment.
+#[derive(Clone, Debug)]
+pub struct ScopeReport {
+    path: ScopePath,
+    stats: ScopeStats,
+}
+
+impl ScopeReport {
+    /// The path of the scope.
+    #[must_use]
+    pub fn path(&self) -> &ScopePath {
+        &self.path
+    }
+
+    /// The figures of the scope itself.
+    #[must_use]
+    pub fn own(&self) -> ScopeFigures {
+        self.stats.own
+    }
+
+    /// The figures of the scope and all below it.
+    #[must_use]
+    pub fn subtree(&self) -> ScopeFigures {
+        self.stats.subtree
+    }
+}
+
+/// The figures of one scope at one moment; what they count is what [`Stats`](crate::Stats) says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ScopeStats {
+    own: ScopeFigures,
+    subtree: ScopeFigures,
+}
+
+impl ScopeStats {
+    /// The figures of the scope itself.
+    #[must_use]
+    pub fn own(&self) -> ScopeFigures {
+        self.own
+    }
+
+    /// The figures of the scope and all below it.
+    #[must_use]
+    pub fn subtree(&self) -> ScopeFigures {
+        self.subtree
+    }
+}
+
+/// The figures of all scopes in use at one moment.
+///
+/// From [`CacheHandle::scopes`](crate::CacheHandle::scopes). A scope is in use while there is an entry in
+/// it or a handle for it, or it has such a scope below it. When a scope goes out of use, what was
+/// counted in it stays in the sums of the scopes above it; a scope of the same path begins anew.
+#[derive(Clone, Debug)]
+pub struct ScopesSnapshot {
+    reports: Vec<ScopeReport>,
+}
+
+impl ScopesSnapshot {
+    /// `all` is what the whole cache has counted.
+    pub(crate) fn take(trie: &Trie, all: Tallies) -> Self {
+        let mut rows: HashMap<*const Node, (Arc<Node>, Tallies, Tallies)> = HashMap::new();
+        trie.for_each(|node| {
+            for node in path_of(node) {
+                let row = || (Arc::clone(node), node.own(), Tallies::default());
+                rows.entry(Arc::as_ptr(node)).or_insert_with(row);
+            }
+        });
+        let mut total = trie.root().departed();
+        let own: Vec<_> = rows.values().map(|(node, own, _)| (Arc::clone(node), *own)).collect();
+        for (node, own) in own {
+            let with_departed = own.plus(node.departed());
+            total = total.plus(with_departed);
+            for above in path_of(&node) {
+                if let Some((_, _, subtree)) = rows.get_mut(&Arc::as_ptr(above)) {
+                    *subtree = subtree.plus(with_departed);
+                }
+            }
+        }
+        let global = ScopeStats { own: ScopeFigures(all.minus(total)), subtree: ScopeFigures(all) };
+        let report = |(node, own, subtree): (Arc<Node>, Tallies, Tallies)| ScopeReport {
+            path: ScopePath::of(trie, &node),
+            stats: ScopeStats { own: ScopeFigures(own), subtree: ScopeFigures(subtree) },
+        };
+        let mut reports: Vec<_> = rows.into_values().map(report).collect();
+        reports.push(ScopeReport { path: ScopePath(Vec::new()), stats: global });
+        reports.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { reports }
+    }
+
+    /// All scopes, each after those above it, the global one first.
+    #[must_use]
+    pub fn reports(&self) -> &[ScopeReport] {
+        &self.reports
+    }
+
+    /// The scope of a path, if it is in use.
+    #[must_use]
+    pub fn get(&self, path: &ScopePath) -> Option<&ScopeReport> {
+        let found = self.reports.binary_search_by(|report| report.path.cmp(path));
+        found.ok().map(|at| &self.reports[at])
+    }
+
+    /// The `n` scopes that have most of something themselves, the greatest first; not the global one.
+    #[must_use]
+    pub fn top(&self, n: usize, by: ScopeFigure) -> Vec<&ScopeReport> {
+        let mut all: Vec<_> = self.reports.iter().filter(|r| !r.path.is_empty()).collect();
+        all.sort_by_key(|report| std::cmp::Reverse(report.own().get(by)));
+        all.truncate(n);
+        all
+    }
+}
+
+/// A node and those above it but the global scope, which is not one of many.
+fn path_of(node: &Arc<Node>) -> impl Iterator<Item = &Arc<Node>> {
+    let up = std::iter::successors(Some(node), |node| node.parent());
+    up.filter(|node| node.number() != GLOBAL)
+}
+
+/// The figures of a scope now. Those of its subtree take a walk over all scopes in use.
+pub(crate) fn stats_of(trie: &Trie, of: &Arc<Node>) -> ScopeStats {
+    let own = of.own();
+    let mut subtree = own.plus(of.departed());
+    trie.for_each(|node| {
+        if !Arc::ptr_eq(node, of) && path_of(node).any(|above| Arc::ptr_eq(above, of)) {
+            subtree = subtree.plus(node.own()).plus(node.departed());
+        }
+    });
+    ScopeStats { own: ScopeFigures(own), subtree: ScopeFigures(subtree) }
+}
+
+/// How many entries a scope and those below it have now.
+pub(crate) fn len_of(trie: &Trie, of: &Arc<Node>) -> u64 {
+    let mut live = of.live();
+    trie.for_each(|node| {
+        if !Arc::ptr_eq(node, of) && path_of(node).any(|above| Arc::ptr_eq(above, of)) {
+            live = live.wrapping_add(node.live());
+        }
+    });
+    (live as i64).max(0) as u64
+}
+
+impl Tallies {
+    /// What is left, and nothing where the parts are read after the whole.
+    fn minus(self, part: Self) -> Self {
+        Self {
+            live: self.live.saturating_sub(part.live),
+            weight: self.weight.saturating_sub(part.weight),
+            evictions: self.evictions.saturating_sub(part.evictions),
+            counts: std::array::from_fn(|i| self.counts[i].saturating_sub(part.counts[i])),
+        }
+    }
+}
