@@ -15,6 +15,8 @@ mod panics;
 mod pressure;
 mod recursion;
 mod removal;
+mod scope_model;
+mod scope_stress;
 mod scopes;
 mod shutdown;
 mod stale_fill;

@@ -324,7 +324,8 @@ impl Model {
         );
         let count = |cause| departed.iter().filter(|departure| departure.2 == cause).count() as u64;
         assert_eq!(count(RemovalCause::Expired), stats.expirations(), "{stats}");
-        assert_eq!(count(RemovalCause::Removed), stats.invalidations(), "{stats}");
+        let invalidations = count(RemovalCause::Removed) + count(RemovalCause::Scope);
+        assert_eq!(invalidations, stats.invalidations(), "{stats}");
         assert_eq!(count(RemovalCause::Capacity), stats.evictions() + stats.rejected(), "{stats}");
         let stored = stats.insertions() + stats.updates() + stats.rejected();
         assert_eq!(departed.len() as u64 + self.cache.len(), stored, "{stats}");

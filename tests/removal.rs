@@ -41,7 +41,7 @@ fn each_departure_is_told_once_with_its_cause() {
         assert_eq!(cache.clear().wait().expect("shards live"), left);
         flush(&cache);
         let departed = told.take();
-        assert!(departed.iter().all(|departure| departure.2 == RemovalCause::Removed));
+        assert!(departed.iter().all(|departure| departure.2 == RemovalCause::Scope));
         assert_eq!(departed.len() as u64, left);
     });
 }
@@ -106,7 +106,8 @@ fn what_was_stored_is_kept_or_told() {
         let count = |cause| departed.iter().filter(|departure| departure.2 == cause).count() as u64;
         assert_eq!(count(RemovalCause::Capacity), stats.evictions());
         assert_eq!(count(RemovalCause::Expired), stats.expirations());
-        assert_eq!(count(RemovalCause::Removed), stats.invalidations());
+        let invalidations = count(RemovalCause::Removed) + count(RemovalCause::Scope);
+        assert_eq!(invalidations, stats.invalidations());
     });
 }
 

@@ -19,6 +19,7 @@ mod library {
     pub(crate) mod removal;
     pub(crate) mod reply;
     pub(crate) mod scope;
+    pub(crate) mod scoped;
     pub(crate) mod shard;
     pub(crate) mod shard_thread;
     pub(crate) mod stats;
@@ -38,7 +39,7 @@ extern crate self as crossbeam_channel;
 use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
 
 use library::{builder, clock, error, front, handle, load, process, removal, reply};
-use library::{scope, shard, shard_thread, stats, store, sync, view};
+use library::{scope, scoped, shard, shard_thread, stats, store, sync, view};
 
 #[expect(
     unused_imports,
@@ -51,6 +52,8 @@ use {
     handle::CacheHandle,
     removal::{Removal, RemovalCause},
     reply::Reply,
+    scope::tree::ScopeTree,
+    scoped::ScopedHandle,
     stats::Stats,
-    view::PinnedView,
+    view::{PinnedView, ScopedView},
 };

@@ -3,7 +3,7 @@
 #![cfg(cache_loom)]
 
 use loom_tests::models::{
-    budget, graves, index, lanes, load, mailbox, pending, removal, reply, signal,
+    budget, graves, index, lanes, load, mailbox, pending, removal, reply, scopes, signal,
 };
 
 macro_rules! models {
@@ -69,6 +69,13 @@ models! {
         fn every_reply_is_answered();
         fn a_dropped_responder_says_closed();
         fn a_cancelled_reply_leaves_nothing();
+    }
+    scopes {
+        fn a_scope_ends_under_no_user();
+        fn a_path_is_one_scope();
+        fn an_eviction_ends_what_was_issued_before();
+        fn an_evicted_entry_does_not_come_back();
+        fn no_load_is_joined_across_an_eviction();
     }
     budget {
         fn room_comes_with_its_account();

@@ -20,6 +20,7 @@ mod library {
     pub(crate) mod removal;
     pub(crate) mod reply;
     pub(crate) mod scope;
+    pub(crate) mod scoped;
     pub(crate) mod shard;
     pub(crate) mod shard_thread;
     pub(crate) mod stats;
@@ -37,7 +38,7 @@ pub mod search;
 pub mod specification;
 
 use library::{builder, clock, error, front, handle, load, process, removal, reply};
-use library::{scope, shard, shard_thread, stats, store, sync, testing, view};
+use library::{scope, scoped, shard, shard_thread, stats, store, sync, testing, view};
 
 #[expect(
     unused_imports,
@@ -50,6 +51,8 @@ use {
     handle::CacheHandle,
     removal::{Removal, RemovalCause},
     reply::Reply,
+    scope::tree::ScopeTree,
+    scoped::ScopedHandle,
     stats::Stats,
-    view::PinnedView,
+    view::{PinnedView, ScopedView},
 };

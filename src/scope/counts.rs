@@ -34,20 +34,25 @@ impl ScopeCounts {
     /// Counts one, from a thread of `lane`.
     #[inline]
     pub(crate) fn count(&self, lane: usize, what: Caller) {
-        match self.stripes.get().and_then(|stripes| stripe_of(stripes, lane)) {
-            Some(stripe) => {
-                let counter = &stripe.counts[what as usize];
-                // Relaxed: the thread that has the lane alone writes the stripe, and the lane's hand-over
-                // orders its owners.
-                let count = counter.load(Ordering::Relaxed);
-                // Relaxed: as above.
-                counter.store(count + 1, Ordering::Relaxed);
+        if let Some(stripes) = self.stripes.get() {
+            let first = &stripes[lane % STRIPES];
+            // Relaxed: only the lane itself makes this its own, and it knows.
+            if first.owner.load(Ordering::Relaxed) == lane as u64 + 1 {
+                first.count(what);
+                return;
             }
+        }
+        self.count_elsewhere(lane, what);
+    }
+
+    #[cold]
+    fn count_elsewhere(&self, lane: usize, what: Caller) {
+        match self.stripes.get().and_then(|stripes| stripe_of(stripes, lane)) {
+            Some(stripe) => stripe.count(what),
             None => self.count_shared(what),
         }
     }
 
-    #[cold]
     fn count_shared(&self, what: Caller) {
         // Relaxed: a statistic.
         let before = self.shared[what as usize].fetch_add(1, Ordering::Relaxed);
@@ -70,8 +75,20 @@ impl ScopeCounts {
     }
 }
 
+impl Stripe {
+    /// Counts one, from the thread that has the owning lane.
+    #[inline]
+    fn count(&self, what: Caller) {
+        let counter = &self.counts[what as usize];
+        // Relaxed: the thread that has the lane alone writes the stripe, and the lane's hand-over orders
+        // its owners.
+        let count = counter.load(Ordering::Relaxed);
+        // Relaxed: as above.
+        counter.store(count + 1, Ordering::Relaxed);
+    }
+}
+
 /// The stripe of a lane, which it takes if one of its two is free. Threads without a lane have none.
-#[inline]
 fn stripe_of(stripes: &[Stripe; STRIPES], lane: usize) -> Option<&Stripe> {
     if lane >= LANES {
         return None;

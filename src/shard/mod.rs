@@ -105,7 +105,7 @@ impl<K, V> Shard<K, V> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn published<'g>(
         &self,
         hash: KeyHash,

@@ -6,7 +6,6 @@
 use super::rig::{Ledger, Tracked, search};
 use crate::clock::Clock;
 use crate::shard::bare::{Owner, Published};
-use crate::shard::entry::Validity;
 use crate::sync::tally::AtomicU64;
 use crate::sync::{leave_collector, reclaim};
 use std::sync::Arc;
@@ -19,9 +18,8 @@ const TURNS: usize = 3;
 /// The number of the key's value, read in place under a pin of its own.
 fn read(published: &Published<u8, Tracked>) -> Option<u32> {
     let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
-    let validity = Validity::new(&clock, 0);
     let pinned = reclaim::pin();
-    published.find(HASH, &KEY, validity, &pinned).map(|live| live.value().number())
+    published.find(HASH, &KEY, &clock, &pinned).map(|live| live.value().number())
 }
 
 fn turns(owner: &mut Owner<u8, Tracked>, count: usize) {

@@ -17,4 +17,5 @@ pub mod mailbox;
 pub mod pending;
 pub mod removal;
 pub mod reply;
+pub mod scopes;
 pub mod signal;

@@ -5,10 +5,13 @@ use crate::CacheHandle;
 use crate::clock::Clock;
 use crate::front::Front;
 use crate::process::Process;
-use crate::scope::{GLOBAL, Generation};
+use crate::scope::ScopeStamp;
+use crate::scope::node::{Global, Node, Place};
+use crate::scope::tree::ScopeTree;
+use crate::scope::trie::Trie;
 use crate::shard::Shard;
 use crate::shard::budget::Capacity;
-use crate::shard::entry::{Expiry, ScopeStamp, Validity};
+use crate::shard::entry::{Expiry, Validity};
 use crate::shard::fold::Settings;
 use crate::shard::hash::KeyHash;
 use crate::shard::worker::{Next, Worker};
@@ -51,7 +54,7 @@ pub(super) fn search(name: &str, threads: usize, model: impl Fn() + Send + Sync 
 pub(super) struct Rig<V, K = u8> {
     pub(super) cache: CacheHandle<K, V>,
     shards: Arc<[Shard<K, V>]>,
-    generation: Generation,
+    trie: Arc<Trie>,
     clock: Clock,
 }
 
@@ -60,7 +63,7 @@ impl<V, K> Clone for Rig<V, K> {
         Self {
             cache: self.cache.clone(),
             shards: Arc::clone(&self.shards),
-            generation: self.generation.clone(),
+            trie: Arc::clone(&self.trie),
             clock: self.clock.clone(),
         }
     }
@@ -76,10 +79,10 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     pub(super) fn new(capacity: u64) -> (Self, Worker<K, V>) {
         let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
         let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096).expect("little memory")]);
-        let generation = Generation::default();
+        let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));
         let front = Front {
             shards: Arc::clone(&shards),
-            generation: generation.clone(),
+            trie: Arc::clone(&trie),
             hasher: hasher(),
             clock: clock.clone(),
             time_to_live: None,
@@ -97,8 +100,8 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             listener: None,
             clock: clock.clone(),
         };
-        let worker = Worker::new(Arc::clone(&shards), 0, generation.clone(), settings);
-        (Self { cache: CacheHandle::from_front(front), shards, generation, clock }, worker)
+        let worker = Worker::new(Arc::clone(&shards), 0, Arc::clone(&trie), settings);
+        (Self { cache: CacheHandle::from_front(front), shards, trie, clock }, worker)
     }
 
     pub(super) fn shard(&self) -> &Shard<K, V> {
@@ -109,13 +112,18 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
         KeyHash(hasher().hash_one(key))
     }
 
-    pub(super) fn validity(&self) -> Validity<'_> {
-        Validity::new(&self.clock, self.generation.current())
+    pub(super) fn validity(&self) -> Validity<'_, impl Place> {
+        Validity::new(&self.clock, Global(self.trie.root()))
+    }
+
+    /// The global scope.
+    pub(super) fn root(&self) -> Arc<Node> {
+        Arc::clone(self.trie.root())
     }
 
     /// What a load that begins now belongs to.
     pub(super) fn stamp(&self) -> ScopeStamp {
-        ScopeStamp::new(GLOBAL, self.generation.current())
+        self.trie.root().now()
     }
 
     /// How a loaded value is stored.

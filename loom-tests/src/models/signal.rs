@@ -78,7 +78,7 @@ pub fn a_command_wakes_a_light_sleeper() {
             let visit = move |_: &mut dyn Iterator<Item = (&u8, &u32)>| {
                 visited.fetch_add(1, tally::Ordering::Relaxed);
             };
-            rig.shard().send(Command::Visit(Box::new(visit)));
+            rig.shard().send(Command::Visit(rig.root(), Box::new(visit)));
         });
         asker.join().unwrap();
         shard.join().unwrap();

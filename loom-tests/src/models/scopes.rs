@@ -1,0 +1,172 @@
+//! Scopes: made and ended under users, evicted under writers, readers and loads.
+
+use super::rig::{Ledger, Rig, Tracked, audit, search, settle, turns};
+use crate::ScopedHandle;
+use std::cell::Cell;
+
+const CAPACITY: u64 = 8;
+
+type Scope = ScopedHandle<u8, Tracked>;
+
+fn organization(rig: &Rig<Tracked>) -> Scope {
+    rig.cache.scope([("organization", "a")]).expect("a right path")
+}
+
+fn user(rig: &Rig<Tracked>) -> Scope {
+    rig.cache.scope([("organization", "a"), ("user", "u")]).expect("a right path")
+}
+
+fn get(scope: &Scope, key: u8) -> Option<u32> {
+    scope.read(&key, Tracked::number)
+}
+
+fn in_use(rig: &Rig<Tracked>) -> usize {
+    rig.cache.scopes().wait().expect("at once").reports().len() - 1
+}
+
+/// The last user of a scope goes while another comes and writes: what that one has written stays, and the
+/// scope with it.
+pub fn a_scope_ends_under_no_user() {
+    search("a_scope_ends_under_no_user", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let first = organization(&rig);
+        let leaver = rig.spawn(move |_| drop(first));
+        let books = ledger.clone();
+        let comer = rig.spawn(move |rig| {
+            let scope = organization(rig);
+            scope.insert(1, books.value(10));
+            assert_eq!(get(&scope, 1), Some(10), "its own write");
+            drop(scope);
+            assert_eq!(get(&organization(rig), 1), Some(10), "it is in the scope of that path");
+        });
+        let shard = turns(worker, 1);
+        leaver.join().unwrap();
+        comer.join().unwrap();
+        let mut worker = shard.join().unwrap();
+        settle(&mut worker, 2);
+        assert_eq!(get(&organization(&rig), 1), Some(10), "nobody evicted it");
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!((in_use(&rig), rig.cache.len()), (1, 1));
+        drop(rig.cache.clear());
+        settle(&mut worker, 4);
+        assert_eq!(in_use(&rig), 0, "nothing is left of it");
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// Two make the same scope at once, and its parent: they find each other's writes.
+pub fn a_path_is_one_scope() {
+    search("a_path_is_one_scope", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let makers = [1, 2].map(|key| {
+            let books = ledger.clone();
+            rig.spawn(move |rig| {
+                let scope = user(rig);
+                scope.insert(key, books.value(key.into()));
+                scope
+            })
+        });
+        let scopes = makers.map(|maker| maker.join().unwrap());
+        for scope in &scopes {
+            assert_eq!((get(scope, 1), get(scope, 2)), (Some(1), Some(2)));
+        }
+        assert_eq!(in_use(&rig), 2, "the scope and the one above it");
+        drop(scopes);
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!(in_use(&rig), 2, "they have entries");
+    });
+}
+
+/// An eviction of a scope above, while its writer writes and the shard folds: who evicted sees nothing
+/// older, whoever else sees nothing come back, and the count is that of what was there.
+pub fn an_eviction_ends_what_was_issued_before() {
+    search("an_eviction_ends_what_was_issued_before", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        scope.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let (books, own) = (ledger.clone(), scope.clone());
+        let writer = rig.spawn(move |_| own.insert(2, books.value(20)));
+        let (books, own) = (ledger.clone(), scope.clone());
+        let evicter = rig.spawn(move |rig| {
+            let reply = organization(rig).evict();
+            assert_eq!(get(&own, 1), None, "it was there before");
+            own.insert(1, books.value(11));
+            assert_eq!(get(&own, 1), Some(11));
+            reply
+        });
+        let shard = turns(worker, 1);
+        writer.join().unwrap();
+        let reply = evicter.join().unwrap();
+        let mut worker = shard.join().unwrap();
+        settle(&mut worker, 3);
+        let left = get(&scope, 2);
+        assert_eq!(get(&scope, 1), Some(11));
+        let count = reply.wait().expect("the shard lives");
+        assert!(matches!((count, left), (1, None | Some(20)) | (2, None)), "{count} {left:?}");
+        audit(&rig, &mut worker, &ledger);
+        assert_eq!(scope.len(), 1 + u64::from(left.is_some()));
+    });
+}
+
+/// A reader that has the older view of a scope may see what was evicted, but not after it saw it gone.
+pub fn an_evicted_entry_does_not_come_back() {
+    search("an_evicted_entry_does_not_come_back", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        scope.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let own = scope.clone();
+        let reader = rig.spawn(move |_| {
+            let seen = [get(&own, 1), get(&own, 1)];
+            let order = |number| [Some(10), None, Some(11)].iter().position(|&n| n == number);
+            assert!(order(seen[0]) <= order(seen[1]), "{seen:?}");
+        });
+        let (books, own) = (ledger.clone(), scope.clone());
+        let evicter = rig.spawn(move |rig| {
+            let reply = organization(rig).evict();
+            own.insert(1, books.value(11));
+            reply
+        });
+        let shard = turns(worker, 1);
+        reader.join().unwrap();
+        let reply = evicter.join().unwrap();
+        let mut worker = shard.join().unwrap();
+        settle(&mut worker, 3);
+        assert_eq!((get(&scope, 1), reply.wait().ok()), (Some(11), Some(1)));
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// A load that begins after an eviction does not join one that began before, and that one's value is not
+/// stored.
+pub fn no_load_is_joined_across_an_eviction() {
+    search("no_load_is_joined_across_an_eviction", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        let (books, own) = (ledger.clone(), scope.clone());
+        let early = rig.spawn(move |_| own.get_or_load(&1, || books.value(10)).number());
+        let (books, own) = (ledger.clone(), scope.clone());
+        let evicter = rig.spawn(move |rig| {
+            let reply = organization(rig).evict();
+            let loaded = Cell::new(false);
+            let value = own.get_or_load(&1, || {
+                loaded.set(true);
+                books.value(11)
+            });
+            assert_eq!(value.number() == 11, loaded.get());
+            assert_eq!(get(&own, 1), Some(value.number()), "nothing evicts it again");
+            drop(reply);
+        });
+        let shard = turns(worker, 1);
+        assert!(matches!(early.join().unwrap(), 10 | 11));
+        evicter.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert!(get(&scope, 1).is_some());
+    });
+}
