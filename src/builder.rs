@@ -171,6 +171,7 @@ where
         let trie = Arc::new(Trie::new(self.scopes.clone(), hasher.clone()));
         let mut front = Front {
             shards: Arc::clone(&shards),
+            generation: Arc::clone(trie.root().generation()),
             trie: Arc::clone(&trie),
             hasher,
             clock: self.clock.clone(),

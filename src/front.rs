@@ -6,7 +6,7 @@ use crate::clock::{Clock, NEVER, deadline};
 use crate::error::{Error, Refusal, TryInsertError};
 use crate::process::Process;
 use crate::reply::{Reply, Responder};
-use crate::scope::node::{Global, Node, Place};
+use crate::scope::node::{Generation, Global, Node, Place};
 use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
@@ -25,6 +25,8 @@ use std::time::Duration;
 pub(crate) struct Front<K, V> {
     pub(crate) shards: Arc<[Shard<K, V>]>,
     pub(crate) trie: Arc<Trie>,
+    /// That of the trie's root, so that a read reaches it without another pointer.
+    pub(crate) generation: Generation,
     pub(crate) hasher: ahash::RandomState,
     pub(crate) clock: Clock,
     pub(crate) time_to_live: Option<Duration>,
@@ -41,7 +43,7 @@ impl<K, V> Front<K, V> {
     /// The scope that a handle of the whole cache reads and writes.
     #[inline]
     pub(crate) fn global(&self) -> Global<'_> {
-        Global(self.trie.root())
+        Global::new(&self.generation)
     }
 
     /// The hash of a key in a scope, and the shard that owns it.

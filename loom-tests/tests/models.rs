@@ -73,6 +73,7 @@ models! {
     scopes {
         fn a_scope_ends_under_no_user();
         fn a_path_is_one_scope();
+        fn a_number_has_one_owner();
         fn an_eviction_ends_what_was_issued_before();
         fn an_evicted_entry_does_not_come_back();
         fn no_load_is_joined_across_an_eviction();

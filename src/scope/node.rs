@@ -29,12 +29,23 @@ pub(crate) struct Node {
     path_hash: u64,
     /// The generation that the node began with.
     first: u64,
-    generation: AtomicU64,
-    salt: u64,
     parent: Option<Arc<Node>>,
+    salt: u64,
+    /// Its own generation and those above it, as far as there is room, and zeros where there is more: added
+    /// up without a branch.
+    near: [Generation; NEAR],
+    /// There are more than those.
+    is_deep: bool,
     number: u32,
     level: LevelId,
 }
+
+/// How often a scope was evicted, as a stamp counts. Apart from its node, because every read in the scopes
+/// below reads it, and nothing but evictions should take its line from them.
+pub(crate) type Generation = Arc<AtomicU64>;
+
+/// The levels of the default tree and the global scope.
+const NEAR: usize = 4;
 
 /// What one shard has made of the evictions of a scope.
 struct Seen {
@@ -95,6 +106,19 @@ impl Node {
         number: u32,
         [path_hash, salt, generation]: [u64; 3],
     ) -> Self {
+        let own = Arc::new(AtomicU64::new(generation));
+        let (near, is_deep) = match &parent {
+            Some(parent) => {
+                let [a, b, c, _] = &parent.near;
+                // What falls off is a zero, unless the path is deep.
+                let is_deep = parent.upward().count() >= NEAR;
+                ([own, Arc::clone(a), Arc::clone(b), Arc::clone(c)], is_deep)
+            }
+            None => {
+                let nowhere = Arc::new(AtomicU64::new(0));
+                ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], false)
+            }
+        };
         Self {
             life: AtomicU64::new(USER + BEGUN),
             live: tally::AtomicU64::new(0),
@@ -106,12 +130,18 @@ impl Node {
             id,
             path_hash,
             first: generation,
-            generation: AtomicU64::new(generation),
-            salt,
             parent,
+            salt,
+            near,
+            is_deep,
             number,
             level,
         }
+    }
+
+    /// The generation that reads of this scope look at besides those above it.
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.near[0]
     }
 
     pub(crate) fn number(&self) -> u32 {
@@ -144,16 +174,15 @@ impl Node {
     /// if each generation is.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        let (mut sum, mut at) = (0, self);
-        loop {
-            // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an
-            // edge of its own, and then coherence of each variable shows what the other saw.
-            sum += at.generation.load(Ordering::Relaxed);
-            match &at.parent {
-                Some(parent) => at = parent,
-                None => return sum,
-            }
+        if self.is_deep {
+            return self.deep_sum();
         }
+        self.near.iter().map(|of| generation(&**of)).sum()
+    }
+
+    #[cold]
+    fn deep_sum(&self) -> u64 {
+        self.upward().map(|node| generation(&*node.near[0])).sum()
     }
 
     /// What a write or a load that begins now belongs to.
@@ -166,7 +195,7 @@ impl Node {
     /// now on. Returns the new one.
     pub(crate) fn evict(&self) -> u64 {
         // Relaxed: see `sum`.
-        self.generation.fetch_add(1, Ordering::Relaxed) + 1
+        self.near[0].fetch_add(ScopeStamp::GENERATION, Ordering::Relaxed) + ScopeStamp::GENERATION
     }
 
     // ---- who uses it ---------------------------------------------------------------------------
@@ -298,7 +327,7 @@ impl Node {
     /// go down.
     pub(crate) fn bequeath(&self) {
         let sum = self.own().plus(self.departed());
-        let Some(parent) = self.parent.as_deref() else { return };
+        let Some(parent) = self.parent() else { return };
         if sum.evictions == 0 && sum.counts == [0; KINDS] {
             return;
         }
@@ -325,6 +354,13 @@ impl Tallies {
     }
 }
 
+#[inline]
+fn generation(of: impl std::ops::Deref<Target = AtomicU64>) -> u64 {
+    // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an edge of his
+    // own, and then coherence of each variable shows what the other saw.
+    of.load(Ordering::Relaxed)
+}
+
 /// Who asks: what tells the keys of one scope from those of all others.
 pub(crate) trait Place: Copy {
     /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
@@ -338,17 +374,25 @@ pub(crate) trait Place: Copy {
     /// Counts one for the scope itself.
     fn count(self, lane: usize, what: Caller);
 
-    /// Whether something of this stamp answers here and now.
+    /// Whether something of this stamp answers here and now. To be asked after it was found: then no sum
+    /// here is below its own, see [`Node::sum`].
     #[inline]
     fn holds(self, stamp: ScopeStamp) -> bool {
-        stamp.is_of(self.now())
+        stamp == self.now()
     }
 }
 
 /// The global scope. What it would cost to be one of many is left out: it has no salt, its path is one
 /// generation, and the cache counts for it.
 #[derive(Clone, Copy)]
-pub(crate) struct Global<'a>(pub(crate) &'a Node);
+pub(crate) struct Global<'a>(&'a AtomicU64);
+
+impl Global<'_> {
+    #[inline]
+    pub(crate) fn new(root: &Generation) -> Global<'_> {
+        Global(root)
+    }
+}
 
 impl Place for Global<'_> {
     #[inline]
@@ -358,8 +402,7 @@ impl Place for Global<'_> {
 
     #[inline]
     fn now(self) -> ScopeStamp {
-        // Relaxed: see `Node::sum`.
-        ScopeStamp::new(GLOBAL, self.0.generation.load(Ordering::Relaxed))
+        ScopeStamp::new(GLOBAL, generation(self.0))
     }
 
     #[inline]

@@ -6,6 +6,7 @@
 //! An insertion may wait for another thread that makes a larger table; that is on no path of a read or a
 //! write. Layer: scope.
 
+use super::ScopeStamp;
 use super::node::{Birth, Node};
 use super::numbers::Numbers;
 use super::path::{Step, Steps};
@@ -220,7 +221,7 @@ impl Trie {
         self.unseat(&node);
         node.bequeath();
         // Relaxed: see `seat`.
-        self.floor.fetch_max(node.sum() + 1, Ordering::Relaxed);
+        self.floor.fetch_max(node.sum() + ScopeStamp::GENERATION, Ordering::Relaxed);
         self.give_back(&node);
         if let Some(parent) = node.parent() {
             self.leave(parent, idle);

@@ -197,7 +197,7 @@ impl<K, V> Fold<K, V> {
     pub(super) fn visit(&self, node: &Arc<Node>, visitor: Visitor<K, V>) {
         let number = node.number();
         let pair = |entry: EntryRef<K, V>| {
-            let is_there = entry.get().stamp().is_of(node.now());
+            let is_there = entry.get().stamp() == node.now();
             is_there.then(|| entry.pair(&self.store, &self.clock)).flatten()
         };
         let slots = self.scopes.residents(number).filter_map(|slot| self.store.at(slot));

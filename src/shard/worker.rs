@@ -29,6 +29,9 @@ const LIGHT_NAPS: u32 = 8;
 /// How often the other shards are asked for what is above their shares before they are asked for more.
 const POLITE: u32 = 3;
 
+/// Room for commands that is given back: it takes a million scopes that end at once to need more.
+const MANY_COMMANDS: usize = 1024;
+
 /// A shard's thread, before and while it runs.
 pub(crate) struct Worker<K, V> {
     shards: Arc<[Shard<K, V>]>,
@@ -227,6 +230,9 @@ impl<K: Eq, V> Worker<K, V> {
                 #[cfg(test)]
                 Command::Die => unreachable!("the shard died as it came"),
             }
+        }
+        if self.commands.capacity() > MANY_COMMANDS {
+            self.commands.shrink_to_fit();
         }
         match (ended, due) {
             (true, _) => Next::End,

@@ -82,6 +82,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
         let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));
         let front = Front {
             shards: Arc::clone(&shards),
+            generation: Arc::clone(trie.root().generation()),
             trie: Arc::clone(&trie),
             hasher: hasher(),
             clock: clock.clone(),
@@ -113,7 +114,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     }
 
     pub(super) fn validity(&self) -> Validity<'_, impl Place> {
-        Validity::new(&self.clock, Global(self.trie.root()))
+        Validity::new(&self.clock, Global::new(self.trie.root().generation()))
     }
 
     /// The global scope.

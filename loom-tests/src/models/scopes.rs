@@ -170,3 +170,36 @@ pub fn no_load_is_joined_across_an_eviction() {
         assert!(get(&scope, 1).is_some());
     });
 }
+
+/// Two make scopes of different paths while a third one ends: no two of them have the same number, which
+/// would let one see what is the other's.
+pub fn a_number_has_one_owner() {
+    search("a_number_has_one_owner", 4, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        drop(organization(&rig));
+        let makers = [1, 2].map(|id: u8| {
+            let books = ledger.clone();
+            rig.spawn(move |rig| {
+                let scope = rig.cache.scope([("organization", id)]).expect("a right path");
+                scope.insert(0, books.value(id.into()));
+                scope
+            })
+        });
+        let shard = rig.spawn(move |_| {
+            settle(&mut worker, 1);
+            worker
+        });
+        let scopes = makers.map(|maker| maker.join().unwrap());
+        let mut worker = shard.join().unwrap();
+        for (scope, id) in scopes.iter().zip([1, 2]) {
+            assert_eq!(get(scope, 0), Some(id));
+        }
+        settle(&mut worker, 1);
+        for (scope, id) in scopes.iter().zip([1, 2]) {
+            assert_eq!((get(scope, 0), scope.len()), (Some(id), 1));
+        }
+        drop(scopes);
+        audit(&rig, &mut worker, &ledger);
+    });
+}
