@@ -110,7 +110,6 @@ fn stripe_of(stripes: &[Stripe; STRIPES], lane: usize) -> Option<&Stripe> {
 #[cfg(test)]
 mod tests {
     use super::{BUSY, ScopeCounts};
-    pub(crate) use crate::stats::CALLER_COUNTS as KINDS;
     use crate::stats::Caller;
     use crate::sync::reclaim::SHARED_LANE;
 

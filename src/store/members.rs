@@ -109,7 +109,7 @@ mod tests {
         fn rolls_keep_their_slots_in_order(steps in proptest::collection::vec((0..32u32, 0..ROLLS), 1..200)) {
             let (mut members, mut rolls) = (Members::new(), [Roll::EMPTY; ROLLS]);
             let mut oracle: [Vec<u32>; ROLLS] = Default::default();
-            let mut on = BTreeMap::new();
+            let mut on: BTreeMap<u32, usize> = BTreeMap::new();
             for (slot, roll) in steps {
                 if let Some(roll) = on.remove(&slot) {
                     members.leave(&mut rolls[roll], slot);
