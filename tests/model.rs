@@ -1,48 +1,16 @@
 //! The cache against a slow, obvious oracle: random histories of all verbs, under a clock moved by hand.
 
-use crate::support::{Told, bounded, builder, eventually, flush, ms, timed};
-use cacheado::testing::ManualClock;
-use cacheado::{CacheHandle, RemovalCause};
+mod oracle;
+
+use crate::support::{bounded, builder, flush};
+use oracle::{Key, Op, Settings};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
-
-/// A unit of model time: far longer than the resolution of the timers.
-const UNIT: Duration = ms(10);
-
-/// A life of so many units. It ends between two moments of model time, so that whatever has expired
-/// did so longer ago than the timers' resolution.
-fn span(units: u32) -> Duration {
-    (UNIT * units).saturating_sub(UNIT / 2)
-}
-
-/// A value: a number that no other value has, and what it weighs.
-type Value = (u64, u32);
-
-#[derive(Clone, Copy, Debug)]
-enum Op {
-    Insert { key: u8, weight: u32 },
-    TryInsert { key: u8, weight: u32 },
-    InsertWithTtl { key: u8, units: u32 },
-    Remove { key: u8 },
-    Get { key: u8 },
-    Read { key: u8 },
-    Pin { key: u8 },
-    Peek { key: u8 },
-    Contains { key: u8 },
-    Load { key: u8 },
-    LoadAsync { key: u8 },
-    FailToLoad { key: u8 },
-    FailToLoadAsync { key: u8 },
-    Advance { units: u32 },
-    Clear,
-    Flush,
-    Entries,
-}
+use std::collections::BTreeMap;
 
 fn ops(keys: u8) -> impl Strategy<Value = Vec<Op>> {
-    let (key, weight) = (|| 0..keys, || 1..12u32);
+    let (key, weight) = (|| (0..keys).prop_map(Key), || 1..12u32);
+    let pick = any::<u8>;
     let op = prop_oneof![
         8 => (key(), weight()).prop_map(|(key, weight)| Op::Insert { key, weight }),
         2 => (key(), weight()).prop_map(|(key, weight)| Op::TryInsert { key, weight }),
@@ -61,285 +29,27 @@ fn ops(keys: u8) -> impl Strategy<Value = Vec<Op>> {
         1 => Just(Op::Clear),
         3 => Just(Op::Flush),
         1 => Just(Op::Entries),
+        6 => key().prop_map(|key| Op::Begin { key }),
+        4 => (pick(), weight()).prop_map(|(pick, weight)| Op::Deliver { pick, weight }),
+        1 => pick().prop_map(|pick| Op::Fail { pick }),
+        1 => pick().prop_map(|pick| Op::Cancel { pick }),
+        4 => pick().prop_map(|pick| Op::Poll { pick }),
+        1 => (key(), 0..30u8).prop_map(|(key, steps)| Op::Hold { key, steps }),
+        1 => Just(Op::Clone),
     ];
     vec(op, 1..150)
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Settings {
-    shards: usize,
-    ttl: Option<u32>,
-    tti: Option<u32>,
-    /// What the weights may sum up to; without it every entry weighs one and there is room for all.
-    capacity: Option<u64>,
-}
-
 fn settings(capacity: impl Strategy<Value = Option<u64>>) -> impl Strategy<Value = Settings> {
-    let shards = prop_oneof![Just(1), Just(4)];
+    let shape = (1..=4usize, prop::option::of(1..40usize), any::<bool>());
     let spans = (prop::option::of(4..9u32), prop::option::of(1..4u32));
-    (shards, spans, capacity).prop_map(|(shards, (ttl, tti), capacity)| Settings {
-        shards,
-        ttl,
-        tti,
-        capacity,
+    (shape, spans, capacity).prop_map(|((shards, backlog, weighed), (ttl, tti), capacity)| {
+        Settings { shards, backlog, ttl, tti, capacity, weighed }
     })
 }
 
-/// What the oracle knows of a key that was written and not removed since.
-#[derive(Clone, Copy, Debug)]
-struct Known {
-    value: Value,
-    dies: u64,
-    used: u64,
-}
-
-struct Model {
-    settings: Settings,
-    cache: CacheHandle<u8, Value>,
-    clock: ManualClock,
-    told: Told<u8, Value>,
-    known: BTreeMap<u8, Known>,
-    /// Keys whose entries may still be there, if only because nobody has noticed that they expired.
-    held: BTreeSet<u8>,
-    now: u64,
-    written: u64,
-    hits: u64,
-    misses: u64,
-}
-
-impl Model {
-    fn new(settings: Settings) -> Self {
-        let told = Told::new();
-        let (clock, mut builder) = timed(settings.shards);
-        if let Some(units) = settings.ttl {
-            builder = builder.time_to_live(span(units));
-        }
-        if let Some(units) = settings.tti {
-            builder = builder.time_to_idle(span(units));
-        }
-        if let Some(capacity) = settings.capacity {
-            builder = builder.max_capacity(capacity).weigher(|_, value: &Value| value.1);
-        }
-        let cache = told.listen(builder).build().expect("valid settings");
-        Self {
-            settings,
-            cache,
-            clock,
-            told,
-            known: BTreeMap::new(),
-            held: BTreeSet::new(),
-            now: 0,
-            written: 0,
-            hits: 0,
-            misses: 0,
-        }
-    }
-
-    fn is_live(&self, known: &Known) -> bool {
-        let idle = self.settings.tti.map_or(u64::MAX, |units| known.used + u64::from(units));
-        known.dies.min(idle) > self.now
-    }
-
-    fn live(&self) -> BTreeMap<u8, Value> {
-        let live = self.known.iter().filter(|(_, known)| self.is_live(known));
-        live.map(|(key, known)| (*key, known.value)).collect()
-    }
-
-    fn fresh(&mut self, weight: u32) -> Value {
-        self.written += 1;
-        (self.written, weight)
-    }
-
-    fn store(&mut self, key: u8, value: Value, ttl: Option<u32>) {
-        let dies = ttl.map_or(u64::MAX, |units| self.now + u64::from(units));
-        self.known.insert(key, Known { value, dies, used: self.now });
-        self.held.insert(key);
-    }
-
-    /// Judges what the cache said of a key. Where entries may be evicted "absent" is always possible,
-    /// and is then true until the next write.
-    fn judge(&mut self, key: u8, seen: Option<Value>) {
-        let expected =
-            self.known.get(&key).filter(|known| self.is_live(known)).map(|known| known.value);
-        if self.may_evict() && seen.is_none() {
-            self.known.remove(&key);
-        } else {
-            assert_eq!(seen, expected, "key {key}");
-        }
-    }
-
-    /// The same for a verb that counts, and that keeps the entry from idling.
-    fn judge_use(&mut self, key: u8, seen: Option<Value>) {
-        self.judge(key, seen);
-        *(if seen.is_some() { &mut self.hits } else { &mut self.misses }) += 1;
-        let now = self.now;
-        if let Some(known) = self.known.get_mut(&key).filter(|_| seen.is_some()) {
-            known.used = now;
-        }
-    }
-
-    fn loaded(&mut self, key: u8, made: Value, got: Value) {
-        if got == made {
-            self.judge_use(key, None);
-            self.store(key, made, self.settings.ttl);
-        } else {
-            self.judge_use(key, Some(got));
-        }
-    }
-
-    fn step(&mut self, op: Op) {
-        match op {
-            Op::Insert { key, weight } => {
-                let value = self.fresh(weight);
-                self.cache.insert(key, value);
-                self.store(key, value, self.settings.ttl);
-            }
-            Op::TryInsert { key, weight } => {
-                let value = self.fresh(weight);
-                match self.cache.try_insert(key, value) {
-                    Ok(()) => self.store(key, value, self.settings.ttl),
-                    Err(error) => assert!(error.is_full()),
-                }
-            }
-            Op::InsertWithTtl { key, units } => {
-                let value = self.fresh(1);
-                self.cache.insert_with_ttl(key, value, span(units));
-                self.store(key, value, Some(units));
-            }
-            Op::Remove { key } => {
-                let seen = self.cache.remove(&key);
-                self.judge(key, seen);
-                self.known.remove(&key);
-            }
-            Op::Get { key } => self.judge_use(key, self.cache.get(&key)),
-            Op::Read { key } => self.judge_use(key, self.cache.read(&key, |value| *value)),
-            Op::Pin { key } => self.judge_use(key, self.cache.pin().get(&key).copied()),
-            Op::Peek { key } => self.judge(key, self.cache.peek(&key)),
-            Op::Contains { key } => {
-                let value = self.known.get(&key).map(|known| known.value);
-                let contained = self.cache.contains_key(&key);
-                assert!(!contained || value.is_some(), "key {key} was never written");
-                self.judge(key, value.filter(|_| contained));
-            }
-            Op::Load { .. }
-            | Op::LoadAsync { .. }
-            | Op::FailToLoad { .. }
-            | Op::FailToLoadAsync { .. } => self.load(op),
-            Op::Advance { units } => {
-                self.clock.advance(UNIT * units);
-                self.now += u64::from(units);
-            }
-            Op::Clear => {
-                let cleared = self.cache.clear().wait().expect("shards live");
-                self.judge_cleared(cleared);
-                self.known.clear();
-            }
-            Op::Flush => {
-                flush(&self.cache);
-                self.judge_len(self.cache.len());
-                assert!(self.cache.weight() <= self.cache.max_capacity());
-            }
-            Op::Entries => self.judge_entries(),
-        }
-    }
-
-    fn load(&mut self, op: Op) {
-        match op {
-            Op::Load { key } => {
-                let made = self.fresh(1);
-                let got = self.cache.get_or_load(&key, || made);
-                self.loaded(key, made, got);
-            }
-            Op::LoadAsync { key } => {
-                let made = self.fresh(1);
-                let got = pollster::block_on(self.cache.get_or_load_async(&key, async { made }));
-                self.loaded(key, made, got);
-            }
-            Op::FailToLoad { key } => {
-                self.judge_use(key, self.cache.try_get_or_load(&key, || Err(())).ok())
-            }
-            Op::FailToLoadAsync { key } => {
-                let load = self.cache.try_get_or_load_async(&key, async { Err(()) });
-                self.judge_use(key, pollster::block_on(load).ok());
-            }
-            _ => unreachable!("not a load: {op:?}"),
-        }
-    }
-
-    /// How many entries there are once all is folded: those that live, or fewer where entries may be
-    /// evicted.
-    fn judge_len(&mut self, len: u64) {
-        let live = self.live();
-        assert!(len <= live.len() as u64, "{len} of {live:?}");
-        assert!(self.may_evict() || len == live.len() as u64, "{len} of {live:?}");
-        self.held = live.into_keys().collect();
-    }
-
-    /// How many entries a clear removed: those that live, and whatever of the expired was still there.
-    fn judge_cleared(&mut self, cleared: u64) {
-        let (live, held) = (self.live(), std::mem::take(&mut self.held));
-        assert!(cleared <= held.len() as u64, "{cleared} of {held:?}");
-        assert!(self.may_evict() || cleared >= live.len() as u64, "{cleared} of {live:?}");
-    }
-
-    fn may_evict(&self) -> bool {
-        self.settings.capacity.is_some()
-    }
-
-    fn judge_entries(&mut self) {
-        let pairs = self.cache.entries().wait().expect("shards live");
-        let (count, pairs) = (pairs.len(), pairs.into_iter().collect::<BTreeMap<_, _>>());
-        assert_eq!(count, pairs.len(), "no key twice");
-        let live = self.live();
-        if !self.may_evict() {
-            assert_eq!(pairs, live);
-        } else {
-            assert!(
-                pairs.iter().all(|(key, value)| live.get(key) == Some(value)),
-                "{pairs:?} of {live:?}"
-            );
-            self.known.retain(|key, _| pairs.contains_key(key));
-        }
-    }
-
-    /// What must hold when everything is folded and everything due has expired.
-    fn settle(mut self) {
-        flush(&self.cache);
-        for key in 0..=u8::MAX {
-            self.judge(key, self.cache.peek(&key));
-        }
-        let live = self.live();
-        eventually("what expired leaves", || self.cache.len() == live.len() as u64);
-        flush(&self.cache);
-        let (stats, departed) = (self.cache.stats(), self.told.take());
-        assert_eq!((stats.hits(), stats.misses()), (self.hits, self.misses), "{stats}");
-        let weight: u64 = live.values().map(|value| u64::from(value.1)).sum();
-        let weight = if self.may_evict() { weight } else { live.len() as u64 };
-        assert_eq!((self.cache.weight(), stats.weight()), (weight, weight));
-        let numbers: BTreeSet<u64> = departed.iter().map(|(_, value, _)| value.0).collect();
-        assert_eq!(numbers.len(), departed.len(), "no departure is told twice");
-        assert!(
-            live.values().all(|value| !numbers.contains(&value.0)),
-            "what lives has not departed"
-        );
-        let count = |cause| departed.iter().filter(|departure| departure.2 == cause).count() as u64;
-        assert_eq!(count(RemovalCause::Expired), stats.expirations(), "{stats}");
-        let invalidations = count(RemovalCause::Removed) + count(RemovalCause::Scope);
-        assert_eq!(invalidations, stats.invalidations(), "{stats}");
-        assert_eq!(count(RemovalCause::Capacity), stats.evictions() + stats.rejected(), "{stats}");
-        let stored = stats.insertions() + stats.updates() + stats.rejected();
-        assert_eq!(departed.len() as u64 + self.cache.len(), stored, "{stats}");
-        let left = stats.evictions() + stats.expirations() + stats.invalidations();
-        assert_eq!(stats.insertions() - left, stats.len(), "{stats:?}");
-    }
-}
-
 fn run(settings: Settings, ops: Vec<Op>) {
-    bounded(move || {
-        let mut model = Model::new(settings);
-        ops.into_iter().for_each(|op| model.step(op));
-        model.settle();
-    });
+    bounded(move || oracle::run(settings, &ops));
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -38,7 +38,7 @@ impl<T: Copy + PartialEq> Column<T> {
     }
 
     /// What the slots have that have memory.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     pub(crate) fn values(&self) -> &[T] {
         &self.values
     }

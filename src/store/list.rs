@@ -45,7 +45,7 @@ pub(crate) trait Chain {
     fn set_links(&mut self, slot: Slot, links: Links);
 
     /// How many slots are in a list.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     fn linked(&self) -> usize;
 }
 
@@ -59,7 +59,7 @@ impl<R> Chain for Nodes<R> {
         self[slot as usize].recency = links;
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     fn linked(&self) -> usize {
         self.iter().filter(|(_, node)| node.recency != Links::DETACHED).count()
     }
@@ -75,7 +75,7 @@ impl Chain for Column<Links> {
         self.set(slot, links);
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     fn linked(&self) -> usize {
         self.values().iter().filter(|&&links| links != Links::DETACHED).count()
     }
@@ -179,7 +179,7 @@ impl<const ROWS: usize> Lists<ROWS> {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, cache_fuzz))]
 impl<const ROWS: usize> Lists<ROWS> {
     /// Walks every list both ways, checks its links and its bit, and returns each slot with its
     /// list, front to back.

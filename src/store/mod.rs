@@ -20,6 +20,9 @@ mod members;
 pub(crate) mod policy;
 mod wheel;
 
+#[cfg(any(test, cache_fuzz))]
+#[path = "tests/oracle.rs"]
+pub(crate) mod oracle;
 #[cfg(test)]
 mod tests;
 
@@ -170,7 +173,7 @@ impl<R: Resident> Store<R> {
     }
 
     /// Walks every list, recomputes every counter and panics with what is wrong.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     pub(crate) fn validate(&self) {
         let weight: u64 = self.iter().map(|(slot, _)| u64::from(self.weight_of(slot))).sum();
         assert_eq!(self.weight, weight, "the total weight is not the sum of the weights");

@@ -12,7 +12,7 @@
 //! later than the due ticks in it, and on every level but the top one occupied slots are not behind
 //! `elapsed`'s own.
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, cache_fuzz))]
 use std::collections::HashSet;
 
 use super::column::Column;
@@ -148,7 +148,7 @@ impl Wheel {
     }
 }
 
-#[cfg(any(test, fuzzing))]
+#[cfg(any(test, cache_fuzz))]
 impl Wheel {
     /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
     pub(crate) fn validate<R: Resident>(&self, nodes: &Nodes<R>) {

@@ -118,7 +118,7 @@ impl Policy for Lru {
         }
     }
 
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
         let members = self.generations.validate(nodes);
         assert_eq!(members.len(), nodes.len(), "a node is in no generation");

@@ -35,7 +35,7 @@ pub(crate) trait Policy {
     fn victim<R: Resident>(&mut self, nodes: &mut Nodes<R>) -> Option<Slot>;
 
     /// Recomputes what the policy believes and panics with what is wrong.
-    #[cfg(any(test, fuzzing))]
+    #[cfg(any(test, cache_fuzz))]
     fn validate<R: Resident>(&self, nodes: &Nodes<R>);
 }
 

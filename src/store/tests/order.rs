@@ -1,7 +1,7 @@
 //! Whom the store evicts first, where the oracle does not get: a full turn of the stamps, and single
 //! reads of what is very old.
 
-use super::{Cells, GENERATIONS, Probe};
+use super::super::oracle::{Cells, GENERATIONS, Probe};
 use crate::store::{Slot, Store, Tick};
 
 /// Ticks after which a stamp comes again.
