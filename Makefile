@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants verify doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,7 @@ test-coverage: ## Measure line coverage of src/; fails below 90 %
 lint: ## Check formatting, clippy and documentation, warnings refused
 	cargo fmt --all --check
 	cargo fmt --manifest-path benches/compare/Cargo.toml --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
 
@@ -64,6 +65,9 @@ mutants: ## Change src/store/ at one place after the other and demand that its t
 	@cargo mutants --version >/dev/null 2>&1 || { \
 		echo 'make mutants needs cargo-mutants: cargo install cargo-mutants --locked' >&2; exit 2; }
 	cargo mutants --package cacheado --output target || test $$? -eq 3
+
+fuzz: ## Fuzz the store and whole sequences of operations against their oracles, FUZZ_SECONDS (60) each
+	./ci/fuzz.sh
 
 verify: ## Search long: histories, every model with three preemptions, the collector, the mutations
 	$(MAKE) histories

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Fuzzes each target for FUZZ_SECONDS (60), beginning with the committed seeds and what earlier runs found.
+#
+#   ci/fuzz.sh [TARGET...]
+#
+# An input that fails is kept in fuzz/artifacts/TARGET, and the last lines say how to run it again.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+seconds=${FUZZ_SECONDS:-60}
+
+if ! command -v cargo-fuzz >/dev/null; then
+    echo "fuzzing needs cargo-fuzz: cargo install cargo-fuzz --locked" >&2
+    exit 1
+fi
+# Sanitizers and coverage are switches that a stable compiler hides.
+export RUSTC_BOOTSTRAP=1
+# The store is safe code: an address sanitizer would only make it slow.
+declare -A sanitizer=([store]=none [operations]=address) length=([store]=1500 [operations]=600)
+
+targets=("$@")
+[ ${#targets[@]} -gt 0 ] || targets=(store operations)
+for target in "${targets[@]}"; do
+    mkdir -p "fuzz/corpus/$target"
+    # What was found goes to the first folder; one case must never take this long.
+    cargo fuzz run --sanitizer "${sanitizer[$target]}" "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+        -max_total_time="$seconds" -timeout=60 -len_control=0 -max_len="${length[$target]}" -print_final_stats=1 \
+        -verbosity=0
+    echo "$target: nothing found in $seconds seconds"
+done
