@@ -274,7 +274,8 @@ where
     /// A stream of what leaves the cache from now on (and perhaps of what has just left), each entry with
     /// its cause, once no reader can see it any more. Every call makes a stream of its own. A stream holds as many events as the
     /// [builder](CacheBuilder::event_capacity) says; what does not fit is dropped and counted, and the
-    /// shard never waits for it.
+    /// shard never waits for it. What is left in a stream that is dropped goes once every shard has
+    /// had another entry leave: empty it first if that matters.
     #[must_use]
     pub fn events(&self) -> crossbeam_channel::Receiver<Arc<Removal<K, V>>> {
         let (sender, receiver) = crossbeam_channel::bounded(self.front.event_capacity);

@@ -254,6 +254,29 @@ fn a_panicking_destructor_is_counted_and_loses_no_other() {
 }
 
 #[test]
+fn a_panicking_destructor_in_a_dropped_stream_harms_no_shard() {
+    on_each_shape(|shards| {
+        let ledger = Ledger::new();
+        let cache = builder::<u64, Bomb>(shards).build().expect("valid");
+        let leave = |keys: std::ops::Range<u64>, id| {
+            for key in keys {
+                cache.insert(key, Bomb { live: Some(ledger.value(id)) });
+            }
+            drop(cache.clear().wait().expect("shards live"));
+        };
+        let events = cache.events();
+        leave(0..1, 2);
+        eventually("it is in the stream", || events.len() == 1);
+        drop(events);
+        // A shard learns that nobody listens when it has something to say.
+        leave(0..1_000, 3);
+        eventually("what was in the stream is dropped", || ledger.live() == 0);
+        leave(0..1_000, 5);
+        assert_eq!(cache.stats().panics(), 1, "the shards live");
+    });
+}
+
+#[test]
 fn a_panicking_key_comparison_on_the_shard_is_contained() {
     /// Equal by number; comparing on any thread but the test's own bursts while the fuse is lit.
     #[derive(Clone, Debug)]

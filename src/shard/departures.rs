@@ -68,8 +68,11 @@ impl<K, V> Departures<K, V> {
         self.subscribers.push(subscriber);
     }
 
+    /// Ends all streams. What nobody took out of one that was dropped goes with it.
     pub(super) fn unsubscribe(&mut self) {
-        self.subscribers.clear();
+        for subscriber in self.subscribers.drain(..) {
+            self.panics.catch(|| drop(subscriber));
+        }
     }
 
     /// Books an entry that has left chain, index and store, and that the shard alone can retire.
@@ -127,6 +130,7 @@ impl<K, V> Departures<K, V> {
     pub(super) fn bury_all(&mut self) {
         let Self { graves, subscribers, counts, panics, .. } = self;
         graves.bury_all(|departed| drop_or_send(departed, subscribers, counts, panics));
+        self.unsubscribe();
     }
 }
 
@@ -147,14 +151,21 @@ fn drop_or_send<K, V>(
         }
     };
     let removal = Arc::new(Removal::new(key, value, cause));
-    subscribers.retain(|subscriber| match subscriber.try_send(Arc::clone(&removal)) {
-        Ok(()) => true,
-        Err(TrySendError::Full(refused)) => {
-            counts.events_dropped += 1;
-            panics.catch(|| drop(refused));
-            true
+    let mut at = 0;
+    while let Some(subscriber) = subscribers.get(at) {
+        match subscriber.try_send(Arc::clone(&removal)) {
+            Ok(()) => at += 1,
+            Err(TrySendError::Full(refused)) => {
+                counts.events_dropped += 1;
+                panics.catch(|| drop(refused));
+                at += 1;
+            }
+            Err(TrySendError::Disconnected(_)) => {
+                // Nobody listens: what was left in the stream goes with its last sender.
+                let gone = subscribers.swap_remove(at);
+                panics.catch(|| drop(gone));
+            }
         }
-        Err(TrySendError::Disconnected(_)) => false,
-    });
+    }
     panics.catch(|| drop(removal));
 }
