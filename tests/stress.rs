@@ -1,12 +1,18 @@
 //! Storms: threads with all verbs on few keys. Nothing is lost, versions never go back.
 
-use crate::support::{Counted, Ledger, builder, eventually, flush, ms, on_each_shape, timed};
+use crate::support::{
+    Counted, Ledger, Polled, Steps, bounded, builder, eventually, flush, ms, on_each_shape, timed,
+};
 use cacheado::CacheHandle;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const THREADS: u64 = 4;
+/// Threads of the long storm.
+const MANY: u64 = 8;
 
 /// A small generator: the storm must be the same on every machine up to the scheduler.
 struct Dice(u64);
@@ -83,6 +89,100 @@ fn nothing_is_lost_in_a_storm_of_all_verbs() {
             eventually("every value is dropped once", || ledger.live() == 0);
         }
     });
+}
+
+/// Counts a panic and panics, without a message.
+fn burst(panics: &AtomicU64) -> ! {
+    panics.fetch_add(1, Ordering::SeqCst);
+    resume_unwind(Box::new("by order of the test"));
+}
+
+/// What ends badly or is given up, on the caller's thread.
+fn any_mishap(cache: &CacheHandle<u64, Counted>, ledger: &Ledger, dice: &mut Dice) {
+    let (key, id) = (dice.roll(8), dice.roll(1_000));
+    let own = AtomicU64::new(0);
+    let outcome = catch_unwind(AssertUnwindSafe(|| match dice.roll(5) {
+        0 => drop(cache.get_or_load(&key, || burst(&own))),
+        1 => drop(pollster::block_on(cache.get_or_load_async(&key, async { burst(&own) }))),
+        2 => assert!(cache.read(&key, |_| burst(&own)).is_none()),
+        3 => {
+            let (polls, load) = (dice.roll(4), dice.roll(3) as u32);
+            let mut load = Polled::new(cache.get_or_load_async(&key, async {
+                Steps(load).await;
+                ledger.value(id)
+            }));
+            let _ready = (0..polls).any(|_| !load.is_pending());
+        }
+        _ => {
+            // Loads within loads, in circles too: whoever closes one loads for itself.
+            let inner = || cache.get_or_load(&((key + 1) % 8), || ledger.value(id));
+            drop(cache.get_or_load(&key, inner));
+        }
+    }));
+    assert_eq!(u64::from(outcome.is_err()), own.into_inner(), "its own panic and no other");
+}
+
+/// All that can happen at once, for about half a second of a quiet core.
+fn long_storm(round: u64) {
+    let (ledger, panics) = (Ledger::new(), Arc::new(AtomicU64::new(0)));
+    let (weighing, listening) = (Arc::clone(&panics), Arc::clone(&panics));
+    let (clock, builder) = timed::<u64, Counted>(1 + round as usize % 4);
+    let capacity = 5 + round % 30;
+    let cache = builder
+        .max_capacity(capacity)
+        .backlog(1 + (round * 7 % 64) as usize)
+        .time_to_idle(ms(20))
+        .weigher(
+            move |_, value| if value.id % 97 == 1 { burst(&weighing) } else { value.id as u32 % 7 },
+        )
+        .removal_listener(move |_, value, _| {
+            if value.id % 89 == 1 {
+                burst(&listening);
+            }
+        })
+        .build()
+        .expect("valid");
+    thread::scope(|scope| {
+        for me in 0..MANY {
+            let (cache, ledger, clock) = (cache.clone(), &ledger, &clock);
+            scope.spawn(move || {
+                let mut dice = Dice(0x9E37_79B9_7F4A_7C15 ^ (me << 40) ^ (round << 8));
+                let events = cache.events();
+                for step in 0..2_000 {
+                    any_verb(&cache, ledger, &mut dice);
+                    if step % 16 == me {
+                        any_mishap(&cache, ledger, &mut dice);
+                        assert!(events.try_iter().all(|removal| *removal.key() < 8));
+                        clock.advance(ms(1));
+                    }
+                }
+            });
+        }
+    });
+    flush(&cache);
+    assert!(cache.weight() <= capacity, "{}", cache.stats());
+    eventually("every panic of the shards is counted", || {
+        cache.stats().panics() == panics.load(Ordering::SeqCst)
+    });
+    // A shard learns that a stream was dropped when it has something to say in it.
+    (8..1_008).for_each(|key| cache.insert(key, ledger.value(0)));
+    drop(cache.clear().wait().expect("shards live"));
+    eventually("only what is stored lives", || ledger.live() == cache.len());
+    drop(cache);
+    eventually("every value is dropped once", || ledger.live() == 0);
+}
+
+/// For `STRESS_SECONDS`, one of them if that is not set.
+#[test]
+fn nothing_is_lost_in_a_long_storm_with_mishaps() {
+    let seconds = std::env::var("STRESS_SECONDS").ok().map(|text| text.parse().expect("a number"));
+    let (begun, limit) = (Instant::now(), Duration::from_secs(seconds.unwrap_or(1)));
+    let mut rounds = 0;
+    while rounds < 4 || begun.elapsed() < limit {
+        bounded(move || long_storm(rounds));
+        rounds += 1;
+    }
+    eprintln!("{rounds} storms of {} calls", MANY * 2_000);
 }
 
 #[test]

@@ -7,7 +7,7 @@ mod order;
 use proptest::prelude::*;
 
 use super::Store;
-use super::oracle::{self, Cells, GENERATIONS, Op, Probe};
+use super::oracle::{self, Cells, Op, Probe};
 use super::wheel::TICK;
 
 /// Times around every level of the wheel and beyond its horizon.
