@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz verify doc package
+.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,11 +69,11 @@ mutants: ## Change src/store/ at one place after the other and demand that its t
 fuzz: ## Fuzz the store and whole sequences of operations against their oracles, FUZZ_SECONDS (60) each
 	./ci/fuzz.sh
 
-verify: ## Search long: histories, every model with three preemptions, the collector, the mutations
-	$(MAKE) histories
-	LOOM_MAX_PREEMPTIONS=3 $(MAKE) loom
-	LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 $(MAKE) loom-collector
-	$(MAKE) loom-mutations
+sanitize: ## Run the tests under AddressSanitizer, ThreadSanitizer and valgrind, storms for STRESS_SECONDS (60)
+	./ci/sanitize.sh
+
+verify: ## Everything that takes long, an hour: says what each part took
+	./ci/verify.sh
 
 doc: ## Build the documentation
 	cargo doc --no-deps --package cacheado

@@ -21,7 +21,7 @@ targets=("$@")
 [ ${#targets[@]} -gt 0 ] || targets=(store operations)
 for target in "${targets[@]}"; do
     mkdir -p "fuzz/corpus/$target"
-    # What was found goes to the first folder; one case must never take this long.
+    # What is found goes to the first folder. A case that takes a minute hangs.
     cargo fuzz run --sanitizer "${sanitizer[$target]}" "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
         -max_total_time="$seconds" -timeout=60 -len_control=0 -max_len="${length[$target]}" -print_final_stats=1 \
         -verbosity=0

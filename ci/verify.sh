@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Runs all that searches long, and prints how long each part took. Goes on after a part that failed, and fails
+# at the end.
+#
+#   ci/verify.sh [PART...]
+set -uo pipefail
+cd "$(dirname "$0")/.."
+declare -A commands=(
+    [test]="make test"
+    [histories]="make histories"
+    [loom]="env LOOM_MAX_PREEMPTIONS=3 make loom"
+    [collector]="env LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 make loom-collector"
+    [mutations]="make loom-mutations"
+    [reliability]="make reliability"
+    [fuzz]="make fuzz"
+    [sanitize]="make sanitize"
+)
+parts=("$@")
+[ ${#parts[@]} -gt 0 ] || parts=(test histories loom collector mutations reliability fuzz sanitize)
+
+TIMEFORMAT='%0R %0U'
+table=() failed=0
+for part in "${parts[@]}"; do
+    echo "== $part"
+    # The times of a part and of all it starts; what it says is passed on.
+    exec 3>&1 4>&2
+    took=$({ time ${commands[$part]} 1>&3 2>&4; } 2>&1) && outcome=passed || outcome=FAILED
+    exec 3>&- 4>&-
+    [ "$outcome" = passed ] || failed=1
+    # shellcheck disable=SC2086 # two numbers
+    table+=("$(printf '%-12s %8s %8s  %s' "$part" $took "$outcome")")
+done
+printf '%-12s %8s %8s\n' part seconds user
+printf '%s\n' "${table[@]}"
+exit $failed
