@@ -130,6 +130,19 @@ fn a_clear_counts_no_key_twice() {
 }
 
 #[test]
+fn a_clear_counts_one_value_of_a_key_that_was_written_often() {
+    on_each_shape(|shards| {
+        let cache = builder::<u64, u64>(shards).max_capacity(3).build().expect("valid");
+        for round in 0..10_000 {
+            // The shard folds in the middle of it, and now and then just as the clear comes.
+            (0..20 + round % 10).for_each(|value| cache.insert(0, value));
+            let cleared = cache.clear().wait().expect("shards live");
+            assert_eq!(cleared, 1, "round {round}");
+        }
+    });
+}
+
+#[test]
 fn a_clear_counts_all_that_lived_though_writes_follow() {
     on_each_shape(|shards| {
         let cache = builder::<u64, u64>(shards).max_capacity(1_000).build().expect("valid");
