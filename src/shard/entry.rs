@@ -45,11 +45,11 @@ struct Mortal<K, V> {
     times: Times,
 }
 
-/// When an entry expires. Written before the entry is [`State::Live`].
+/// When an entry expires.
 struct Times {
-    /// As things stand.
+    /// As things stand: readers move it, up to the deadline, until one of them sees that it has passed.
     due: tally::AtomicU64,
-    /// However often it is read.
+    /// However often it is read. Written before the entry is [`State::Live`].
     deadline: tally::AtomicU64,
 }
 
@@ -119,6 +119,10 @@ impl<'g, K, V> Seen<'g, K, V> {
     #[cold]
     pub(super) fn has_expired(self, clock: &Clock) -> bool {
         let Some(Times { due, .. }) = self.times() else { return false };
+        // Relaxed: final once it is there.
+        if due.load(tally::Ordering::Relaxed) == OVER {
+            return true;
+        }
         let now = clock.now();
         // Relaxed: one variable, which only grows until it is final.
         let expires = due.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |due| {
@@ -432,14 +436,25 @@ impl<K, V> EntryRef<K, V> {
         // SAFETY: [invariant: graves] as in `get`.
         unsafe { Seen::new(self.0) }
     }
-}
 
-impl<K, V> EntryRef<K, V> {
     /// Key and value of a live resident of `_owner`, for as long as that is not changed.
     pub(super) fn pair<'a>(self, _owner: &'a Store<Self>, clock: &Clock) -> Option<(&'a K, &'a V)> {
         // SAFETY: [invariant: graves] residents are retired by who changes the store, and it is borrowed.
         let live = unsafe { Seen::new(self.0) }.alive(clock)?;
         Some((&live.entry().key, live.value()))
+    }
+
+    /// Writes the second life of the link word. Shard thread only, after the entry was cut out.
+    pub(super) fn set_slot(&self, slot: Option<Slot>) {
+        // Release: a walker that stands here and finds the mark begins again and must then find what
+        // the fold published before it cut [edge: chain].
+        self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
+    }
+
+    /// Notes the tick in which the entry entered the store. Shard thread only.
+    pub(super) fn set_tick(&self, tick: Tick) {
+        // Relaxed: recency is advice.
+        self.get().op.tick.store(tick, tally::Ordering::Relaxed);
     }
 }
 
@@ -453,20 +468,5 @@ impl<K, V> Resident for EntryRef<K, V> {
         let times = self.seen().times();
         // Relaxed: a reader's extension that is missed here is seen when the timer fires.
         times.map_or(NEVER, |times| times.due.load(tally::Ordering::Relaxed))
-    }
-}
-
-impl<K, V> EntryRef<K, V> {
-    /// Writes the second life of the link word. Shard thread only, after the entry was cut out.
-    pub(super) fn set_slot(&self, slot: Option<Slot>) {
-        // Release: a walker that stands here and finds the mark begins again and must then find what
-        // the fold published before it cut [edge: chain].
-        self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
-    }
-
-    /// Notes the tick in which the entry entered the store. Shard thread only.
-    pub(super) fn set_tick(&self, tick: Tick) {
-        // Relaxed: recency is advice.
-        self.get().op.tick.store(tick, tally::Ordering::Relaxed);
     }
 }
