@@ -290,6 +290,8 @@ impl<K: Eq, V> Worker<K, V> {
         self.naps = self.naps.saturating_add(1);
         let unsettled = self.over || (self.clock_by_hand && timer.is_some());
         let nap = if unsettled || self.naps <= LIGHT_NAPS {
+            // A clock that stands just before a timer must not be asked again and again.
+            let timer = timer.filter(|_| !self.clock_by_hand);
             Nap::Light(timer.map_or(LIGHT, |timer| timer.min(LIGHT)))
         } else if self.fold.departures.has_graves() {
             // A reader is pinned: look again now and then, more and more seldom.
