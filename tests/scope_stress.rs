@@ -3,6 +3,7 @@
 
 use crate::support::{builder, eventually, flush, on_each_shape};
 use cacheado::{CacheHandle, ScopedHandle};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
@@ -10,14 +11,17 @@ const ORGANIZATIONS: u64 = 2;
 const USERS: u64 = 3;
 const KEYS: u64 = 6;
 
-/// Says whose it is and when it was made: a number from one clock of all threads.
+/// Says whose it is, and a time on the one clock of all threads by which it had been issued: that is known once
+/// its write has returned, or within its loader.
 #[derive(Clone, Debug)]
 struct Value {
     organization: u64,
     user: u64,
     key: u64,
-    made: u64,
+    issued: Arc<AtomicU64>,
 }
+
+const NOT_YET: u64 = u64::MAX;
 
 struct Dice(u64);
 
@@ -30,8 +34,8 @@ impl Dice {
     }
 }
 
-/// For each organization, and each user of it, the time before which all was evicted, as known to whoever
-/// looks: raised after the eviction has returned.
+/// For each organization, and each user of it, the time at which it was last evicted: taken before the
+/// eviction began, known to others after it has returned.
 struct Evicted {
     time: AtomicU64,
     all: AtomicU64,
@@ -68,11 +72,15 @@ fn storm(cache: &CacheHandle<u64, Value>, evicted: &Evicted, seed: u64, rounds: 
             (dice.roll(ORGANIZATIONS), dice.roll(USERS), dice.roll(KEYS));
         let own = scope(cache, organization, user);
         let floor = evicted.floor(organization, user);
-        let value = || Value { organization, user, key, made: evicted.now() };
+        let value = |issued| {
+            let issued = Arc::new(AtomicU64::new(issued));
+            Value { organization, user, key, issued }
+        };
         let check = |seen: Option<Value>| {
             let Some(seen) = seen else { return };
             assert_eq!((seen.organization, seen.user, seen.key), (organization, user, key));
-            assert!(seen.made >= floor, "{seen:?} was evicted at {floor}");
+            let issued = seen.issued.load(Ordering::SeqCst);
+            assert!(issued >= floor, "{seen:?} was evicted at {floor}");
         };
         match dice.roll(400) {
             0 => {
@@ -95,9 +103,14 @@ fn storm(cache: &CacheHandle<u64, Value>, evicted: &Evicted, seed: u64, rounds: 
                 evicted.all.fetch_max(time, Ordering::SeqCst);
                 counted += reply.wait().expect("shards live");
             }
-            3..60 => own.insert(key, value()),
+            3..60 => {
+                let value = value(NOT_YET);
+                let issued = Arc::clone(&value.issued);
+                own.insert(key, value);
+                issued.store(evicted.now(), Ordering::SeqCst);
+            }
             60..80 => check(own.remove(&key)),
-            80..120 => check(Some(own.get_or_load(&key, value))),
+            80..120 => check(Some(own.get_or_load(&key, || value(evicted.now())))),
             120..140 => check(own.pin().get(&key).cloned()),
             _ => check(own.get(&key)),
         }

@@ -113,7 +113,7 @@ mod tests {
             for (slot, roll) in steps {
                 if let Some(roll) = on.remove(&slot) {
                     members.leave(&mut rolls[roll], slot);
-                    oracle[roll].retain(|&other| other != slot);
+                    oracle[roll].retain(|&other: &u32| other != slot);
                 } else {
                     members.join(&mut rolls[roll], slot, |other| other / 10 > slot / 10);
                     oracle[roll].push(slot);

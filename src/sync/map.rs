@@ -49,11 +49,6 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.order.step();
         self.inner.pin().iter().for_each(|(key, value)| show(key, value));
     }
-
-    #[cfg(test)]
-    pub(crate) fn len(&self) -> usize {
-        self.inner.len()
-    }
 }
 
 /// The hash of one integer.
