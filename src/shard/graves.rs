@@ -69,12 +69,12 @@ impl<K, V> Graves<K, V> {
             let batch = std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default());
             self.sealed.push_back((number, batch));
             let acknowledged = Arc::clone(&self.acknowledged);
-            // A maximum, because deferred calls run in any order; a batch that was sealed earlier has
-            // waited for fewer readers, so the highest number speaks for all below it.
             pinned.defer(move || {
                 let highest = |acknowledged: u64| Some(acknowledged.max(number));
-                // Release: the shard that sees the number frees after all those readers [edge: ack].
-                // Relaxed on failure: only a guess. Not `fetch_max`: ThreadSanitizer does not see that.
+                // Release: the shard that sees the number frees after all those readers [edge: ack]. A
+                // maximum, because deferred calls run in any order; a batch that was sealed earlier has
+                // waited for fewer readers, so the highest number speaks for all below it. Not
+                // `fetch_max`, which ThreadSanitizer does not see. Relaxed: only a guess.
                 let _ = acknowledged.fetch_update(Ordering::Release, Ordering::Relaxed, highest);
             });
         }
@@ -129,9 +129,13 @@ fn free_op<K, V>(op: NonNull<Op>) {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Flight<K, V>>().as_ptr()) });
         }
-        Kind::Farewell => {
+        Kind::Removal => {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Farewell<K, V>>().as_ptr()) });
+        }
+        Kind::Base => {
+            // SAFETY: [invariant: op-header] the kind says what was boxed.
+            drop(unsafe { Box::from_raw(op.as_ptr()) });
         }
         Kind::Write => debug_assert!(false, "entries are retired as entries"),
     }

@@ -12,12 +12,13 @@ use std::thread;
 use std::time::Instant;
 
 type Loaded = Result<Value, ()>;
+type Call = Pin<Box<dyn Future<Output = Result<Value, Arc<()>>>>>;
 
 /// A call of a load verb that has not returned.
 pub(super) struct Flight {
     id: u64,
     key: Key,
-    call: Polled<Pin<Box<dyn Future<Output = Result<Value, Arc<()>>>>>>,
+    call: Polled<Call>,
     loader: Rc<Loader>,
     stage: Stage,
     has_missed: bool,
@@ -81,7 +82,7 @@ impl Model {
             });
             cache.try_get_or_load_async(&key, load).await
         };
-        let call: Pin<Box<dyn Future<Output = _>>> = Box::pin(call);
+        let call: Call = Box::pin(call);
         self.begun += 1;
         self.flights.push(Flight {
             id: self.begun,
