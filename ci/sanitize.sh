@@ -58,7 +58,7 @@ thread() (
         "$runtime" >target/thread/cc
     chmod +x target/thread/cc
     export RUSTC=$compiler RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/thread
-    export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt --cfg crossbeam_sanitize -Clinker=$PWD/target/thread/cc"
+    export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt --cfg crossbeam_sanitize --cfg cache_tsan -Clinker=$PWD/target/thread/cc"
     export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
     skipped=(
         "${skipped_by_both[@]}"

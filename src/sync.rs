@@ -77,6 +77,16 @@ pub(crate) mod thread {
     }
 }
 
+/// Raises a number to at least `least`.
+pub(crate) fn raise(number: &AtomicU64, least: u64, order: Ordering) {
+    if cfg!(cache_tsan) {
+        // ThreadSanitizer does not see `fetch_max`. Relaxed: only a guess for the exchange.
+        let _ = number.fetch_update(order, Ordering::Relaxed, |now| Some(now.max(least)));
+    } else {
+        number.fetch_max(least, order);
+    }
+}
+
 /// What a cache hashes its keys with: seeded at random for each cache, except where an execution must
 /// be the same when it is repeated.
 pub(crate) fn hasher() -> ahash::RandomState {

@@ -12,7 +12,7 @@ use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
 use crate::sync::reclaim::Guard;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, raise};
 use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -69,13 +69,11 @@ impl<K, V> Graves<K, V> {
             let batch = std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default());
             self.sealed.push_back((number, batch));
             let acknowledged = Arc::clone(&self.acknowledged);
+            // Release: the shard that sees the number frees after all those readers [edge: ack]. A
+            // maximum, because deferred calls run in any order; a batch that was sealed earlier has
+            // waited for fewer readers, so the highest number speaks for all below it.
             pinned.defer(move || {
-                let highest = |acknowledged: u64| Some(acknowledged.max(number));
-                // Release: the shard that sees the number frees after all those readers [edge: ack]. A
-                // maximum, because deferred calls run in any order; a batch that was sealed earlier has
-                // waited for fewer readers, so the highest number speaks for all below it. Not
-                // `fetch_max`, which ThreadSanitizer does not see. Relaxed: only a guess.
-                let _ = acknowledged.fetch_update(Ordering::Release, Ordering::Relaxed, highest);
+                raise(&acknowledged, number, Ordering::Release);
             });
         }
         if !self.sealed.is_empty() {
