@@ -127,13 +127,9 @@ fn free_op<K, V>(op: NonNull<Op>) {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Flight<K, V>>().as_ptr()) });
         }
-        Kind::Removal => {
+        Kind::Farewell => {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Farewell<K, V>>().as_ptr()) });
-        }
-        Kind::Base => {
-            // SAFETY: [invariant: op-header] the kind says what was boxed.
-            drop(unsafe { Box::from_raw(op.as_ptr()) });
         }
         Kind::Write => debug_assert!(false, "entries are retired as entries"),
     }
