@@ -16,6 +16,7 @@ mod pressure;
 mod recursion;
 mod removal;
 mod scope_model;
+mod scope_paths;
 mod scope_stress;
 mod scopes;
 mod shutdown;
