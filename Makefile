@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
+.PHONY: help demo hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -16,6 +16,9 @@ hit-ratio: ## Compare hit ratios with an exact LRU on traces: make hit-ratio TRA
 
 bench: ## Time a hit beside quick_cache, one and two threads, in alternating order
 	cargo run --release --package hits
+
+bench-scopes: ## Measure what scopes cost: a hit, an eviction of a million entries, a million sessions (TABLES="hits" chooses)
+	cargo run --release --package scopes -- $(TABLES)
 
 compare: ## Compare with every peer, about ten minutes (OPTIONS="--mix load --threads 1,2" chooses rows, --full takes all)
 	$(COMPARE) --bin compare -- $(OPTIONS)

@@ -1,0 +1,71 @@
+//! A million sessions that are created, used and dropped: what memory they leave behind.
+
+use crate::{mebibytes, say, session, settled};
+use cacheado::{CacheHandle, Error, ScopeFigure, ScopedHandle};
+use std::time::Instant;
+
+const SESSIONS: u64 = 1_000_000;
+const USERS: u64 = 1_000;
+/// What is in the cache besides.
+const OTHERS: u64 = 10_000;
+
+/// How a session ends.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    /// It is evicted.
+    Evicted,
+    /// Its entry is removed.
+    Removed,
+    /// It is forgotten, and its entry goes when others need the room.
+    Forgotten,
+}
+
+pub(crate) fn run() -> Result<(), Error> {
+    say(&format!(
+        "\nSessions: {SESSIONS} created, used and dropped, of {USERS} users, beside {OTHERS} other entries"
+    ));
+    say("ended by    ns each    scopes then    KiB before    KiB after    after / before");
+    for end in [End::Evicted, End::Removed, End::Forgotten] {
+        run_one(end)?;
+    }
+    Ok(())
+}
+
+fn run_one(end: End) -> Result<(), Error> {
+    let capacity = OTHERS * 2;
+    let cache = CacheHandle::builder().max_capacity(capacity).build()?;
+    for key in 0..OTHERS {
+        cache.insert(key, key);
+    }
+    // Where nothing but want of room ends them, the cache is full of them before as after.
+    let first = if matches!(end, End::Forgotten) { capacity * 5 } else { 0 };
+    for number in 0..first {
+        spend(&session(&cache, "acme", number % USERS, number)?, number, end);
+    }
+    let before = settled(&cache)?;
+    let began = Instant::now();
+    for number in first..first + SESSIONS {
+        spend(&session(&cache, "acme", number % USERS, number)?, number, end);
+    }
+    let each = began.elapsed().as_nanos() as f64 / SESSIONS as f64;
+    let after = settled(&cache)?;
+    let scopes = cache.top_scopes(usize::MAX, ScopeFigure::Len).wait()?.len();
+    say(&format!(
+        "{:<11} {each:<10.0} {scopes:<14} {:<13.1} {:<12.1} {:.4}",
+        format!("{end:?}").to_lowercase(),
+        1024.0 * mebibytes(before),
+        1024.0 * mebibytes(after),
+        after as f64 / before as f64,
+    ));
+    Ok(())
+}
+
+fn spend(session: &ScopedHandle<u64, u64>, number: u64, end: End) {
+    session.insert(number, number);
+    assert_eq!(session.get(&number), Some(number), "a session sees what it wrote");
+    match end {
+        End::Evicted => drop(session.evict()),
+        End::Removed => drop(session.remove(&number)),
+        End::Forgotten => {}
+    }
+}
