@@ -1,4 +1,5 @@
-//! The SQLite database that the cache protects: rows of text that carry a version.
+//! The SQLite database that the cache protects: rows of text that carry a version, and the settings of the
+//! users of some organizations.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -17,6 +18,15 @@ pub(crate) struct Row {
     pub(crate) body: String,
     /// When somebody first saw this copy of the row in the cache; see [`crate::judge`].
     pub(crate) first_seen: OnceLock<Instant>,
+}
+
+/// A setting of a user of an organization: it says whose it is.
+#[derive(Debug)]
+pub(crate) struct Setting {
+    pub(crate) organization: String,
+    pub(crate) user: u32,
+    pub(crate) name: String,
+    pub(crate) version: u32,
 }
 
 /// A database of `rows` rows in a temporary folder, which goes away with it.
@@ -69,12 +79,72 @@ impl Database {
         self.reads.load(Ordering::Relaxed)
     }
 
+    /// Gives each of so many users of each organization one setting of every name.
+    pub(crate) fn add_settings(
+        &self,
+        organizations: &[&str],
+        users: u32,
+        names: &[&str],
+    ) -> Result<(), Error> {
+        let mut connection = self.lend()?;
+        connection.execute_batch(
+            "CREATE TABLE settings (organization TEXT NOT NULL, user INTEGER NOT NULL, name TEXT NOT NULL,
+                version INTEGER NOT NULL, PRIMARY KEY (organization, user, name)) WITHOUT ROWID;",
+        )?;
+        let transaction = connection.transaction()?;
+        {
+            let mut insert = transaction.prepare("INSERT INTO settings VALUES (?1, ?2, ?3, 0)")?;
+            for organization in organizations {
+                for user in 0..users {
+                    for name in names {
+                        insert.execute((organization, user, name))?;
+                    }
+                }
+            }
+        }
+        transaction.commit()?;
+        self.give_back(connection);
+        Ok(())
+    }
+
+    /// Reads one setting.
+    pub(crate) fn setting(
+        &self,
+        organization: &str,
+        user: u32,
+        name: &str,
+    ) -> Result<Setting, Error> {
+        const READ: &str = "SELECT organization, user, name, version FROM settings
+            WHERE organization = ?1 AND user = ?2 AND name = ?3";
+        let connection = self.lend()?;
+        let setting =
+            connection.prepare_cached(READ)?.query_row((organization, user, name), |columns| {
+                Ok(Setting {
+                    organization: columns.get(0)?,
+                    user: columns.get(1)?,
+                    name: columns.get(2)?,
+                    version: columns.get(3)?,
+                })
+            })?;
+        self.give_back(connection);
+        Ok(setting)
+    }
+
+    /// Advances the version of all settings of an organization at once and returns the lowest of them.
+    pub(crate) fn renew_settings(&self, organization: &str) -> Result<u32, Error> {
+        const LOWEST: &str = "SELECT min(version) FROM settings WHERE organization = ?1";
+        let connection = self.lend()?;
+        connection
+            .prepare_cached("UPDATE settings SET version = version + 1 WHERE organization = ?1")?
+            .execute([organization])?;
+        let version =
+            connection.prepare_cached(LOWEST)?.query_row([organization], |row| row.get(0))?;
+        self.give_back(connection);
+        Ok(version)
+    }
+
     fn query(&self, statement: &str, key: u32) -> Result<Row, Error> {
-        let idle = self.idle().pop();
-        let connection = match idle {
-            Some(connection) => connection,
-            None => self.connect()?,
-        };
+        let connection = self.lend()?;
         let row = connection.prepare_cached(statement)?.query_row([key], |columns| {
             Ok(Row {
                 key: columns.get(0)?,
@@ -85,6 +155,12 @@ impl Database {
         })?;
         self.give_back(connection);
         Ok(row)
+    }
+
+    /// A connection that nobody else has, until it is given back.
+    fn lend(&self) -> Result<Connection, Error> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| self.connect(), Ok)
     }
 
     fn connect(&self) -> Result<Connection, Error> {
@@ -130,6 +206,18 @@ mod tests {
         let database = Database::create(1).expect("a database");
         assert!(database.read(1).is_err());
         assert!(database.update(1).is_err());
+    }
+
+    #[test]
+    fn the_settings_of_one_organization_are_renewed_together() {
+        let database = Database::create(1).expect("a database");
+        database.add_settings(&["a", "b"], 2, &["x", "y"]).expect("settings");
+        assert_eq!(database.renew_settings("a").expect("an organization"), 1);
+        let setting = database.setting("a", 1, "y").expect("a setting");
+        assert_eq!((&*setting.organization, setting.user, &*setting.name), ("a", 1, "y"));
+        assert_eq!(setting.version, 1);
+        assert_eq!(database.setting("b", 1, "y").expect("a setting").version, 0);
+        assert!(database.setting("a", 2, "y").is_err());
     }
 
     #[test]

@@ -2,8 +2,9 @@
 //! and tokio tasks at the same time, with every answer checked.
 //!
 //! Start reading at [`service`]: its three verbs are what a program that uses the cache looks
-//! like. The other modules generate requests ([`workload`], [`traffic`]), judge the answers
-//! ([`judge`]), stage the hard cases on purpose ([`proofs`]) and print ([`report`]).
+//! like. [`tenants`] is the same for a service with organizations and users, each in a scope of its own. The
+//! other modules generate requests ([`workload`], [`traffic`]), judge the answers ([`judge`]), stage the hard
+//! cases on purpose ([`proofs`]) and print ([`report`]).
 
 #![expect(clippy::print_stdout, reason = "printing is what a command is for")]
 
@@ -13,6 +14,7 @@ mod options;
 mod proofs;
 mod report;
 mod service;
+mod tenants;
 mod traffic;
 mod workload;
 
@@ -77,9 +79,11 @@ fn serve_and_prove(options: &Options, workload: Workload) -> Result<Report, Box<
         .enable_time()
         .build()?;
 
-    let served = traffic::serve(&service, &runtime, options.duration)?;
+    let served = traffic::serve(&service, &runtime, options.traffic())?;
     let stampede = proofs::stampede(&service, &runtime)?;
     let stale_loads = proofs::stale_loads(&service)?;
     let expiry = proofs::expiry(&service)?;
-    Ok(Report::new(&served, &stampede, &stale_loads, &expiry))
+    let tenants = tenants::serve(&service.database, &runtime, options.tenants());
+    let tenants = tenants.map_err(|error| -> Box<dyn Error> { error })?;
+    Ok(Report::new(&served, &stampede, &stale_loads, &expiry, &tenants))
 }

@@ -42,9 +42,19 @@ impl Options {
         Ok(options)
     }
 
+    /// How long the service is under load as a whole.
+    pub(crate) fn traffic(&self) -> Duration {
+        self.duration - self.tenants()
+    }
+
+    /// How long its tenants are: a fifth of the time.
+    pub(crate) fn tenants(&self) -> Duration {
+        self.duration / 5
+    }
+
     /// Two seconds, or less in a short run: entries have to expire several times while it lasts.
     pub(crate) fn time_to_live(&self) -> Duration {
-        (self.duration / 5).clamp(Duration::from_millis(500), Duration::from_secs(2))
+        (self.traffic() / 4).clamp(Duration::from_millis(500), Duration::from_secs(2))
     }
 }
 
@@ -61,7 +71,9 @@ mod tests {
         let options = parse(&["--seconds", "3", "--trace", "a.gz"]).expect("good arguments");
         assert_eq!(options.duration, Duration::from_secs(3));
         assert_eq!(options.trace, Some(PathBuf::from("a.gz")));
-        assert_eq!(parse(&[]).expect("no arguments").trace, None);
+        let options = parse(&[]).expect("no arguments");
+        assert_eq!(options.trace, None);
+        assert_eq!(options.traffic() + options.tenants(), Duration::from_secs(10));
     }
 
     #[test]

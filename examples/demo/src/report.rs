@@ -9,6 +9,7 @@ use hdrhistogram::Histogram;
 
 use crate::proofs::{Expiry, StaleLoad, Stampede};
 use crate::service::Service;
+use crate::tenants;
 use crate::traffic::Served;
 
 /// One line about the running service: rewritten in place on a terminal, else one a second.
@@ -85,6 +86,7 @@ impl Report {
         stampede: &Stampede,
         stale_loads: &[StaleLoad],
         expiry: &Expiry,
+        tenants: &tenants::Served,
     ) -> Self {
         let mut report = Self { rows: Vec::new() };
         report.add_traffic(served);
@@ -95,6 +97,8 @@ impl Report {
             report.add_stale_load(stale_load);
         }
         report.add_expiry(expiry);
+        report.add_tenants(tenants);
+        report.add_eviction(tenants);
         report
     }
 
@@ -172,6 +176,34 @@ impl Report {
         self.require("short-lived rows released unasked", released, stored);
     }
 
+    fn add_tenants(&mut self, tenants: &tenants::Served) {
+        self.show("tenants: reads of settings", grouped(tenants.reads));
+        self.require("tenants: settings of somebody else", tenants.wrong, 0);
+        self.require("tenants: stale settings", tenants.stale, 0);
+        let [in_global, accepted] = tenants.leaks;
+        self.require("tenants: settings in the global scope", in_global, 0);
+        self.require("tenants: users without organization", accepted, 0);
+        for (path, [counted, asked]) in &tenants.top {
+            self.require(&format!("reads of {path}"), *counted, *asked);
+        }
+        self.require("scopes with reads miscounted", tenants.miscounted, 0);
+    }
+
+    fn add_eviction(&mut self, tenants: &tenants::Served) {
+        self.require_some("evictions of one organization", tenants.evictions);
+        self.require_some("its settings loaded again", tenants.reloads);
+        let [removed, counted] = tenants.removed;
+        self.require("entries that removed, by the replies", removed, counted);
+        let longest = format!("{:.1} us", 1e6 * tenants.longest.as_secs_f64());
+        self.show("longest eviction for its caller", longest);
+        let [loads, settings] = tenants.others;
+        self.require("loads of all other organizations", loads, settings);
+        let last = &tenants.last;
+        self.require("last eviction: entries removed", last.removed, last.held);
+        self.require("last eviction: entries left", last.left, 0);
+        self.require("last eviction: entries of others", last.others[1], last.others[0]);
+    }
+
     fn show(&mut self, name: &str, value: String) {
         self.rows.push(Row { name: name.to_owned(), value, check: None });
     }
@@ -192,7 +224,7 @@ impl Report {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Row { name, value, check } in &self.rows {
-            write!(f, "\n  {name:<36} {value:>32}")?;
+            write!(f, "\n  {name:<38} {value:>32}")?;
             if let Some((wanted, holds)) = check {
                 let verdict = if *holds { "ok" } else { "FAILED" };
                 write!(f, "   {verdict:<6} (must be {wanted})")?;
