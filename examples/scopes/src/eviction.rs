@@ -26,6 +26,8 @@ type Scope = ScopedHandle<u64, u64>;
 /// What one round found; times in nanoseconds.
 struct Round {
     caller: f64,
+    /// What the caller waits where there is nothing to evict: at first, after a rest, and usually.
+    nothing: [f64; 2],
     reply: f64,
     /// p99.9 of get and insert, quiet and during the reclamation.
     quiet: [f64; 2],
@@ -38,7 +40,7 @@ pub(crate) fn run() -> Result<(), Error> {
         "\nEviction of {EVICTED} entries, beside a thread that reads and writes (95/5) {OTHERS} others; median of {ROUNDS} rounds"
     ));
     say(
-        "in scopes   caller us (max)  reply ms   get p99.9 ns: quiet  during  ratio   insert p99.9 ns: quiet  during  ratio   MiB before, full, after",
+        "in scopes   caller us (max)  of nothing: first  usually  reply ms   get p99.9 ns: quiet  during  ratio   insert p99.9 ns: quiet  during  ratio   MiB before, full, after",
     );
     for scopes in [1, 1_000] {
         let rounds = (0..ROUNDS).map(|_| round(scopes)).collect::<Result<Vec<_>, _>>()?;
@@ -47,12 +49,14 @@ pub(crate) fn run() -> Result<(), Error> {
         let memory = |at: usize| middle(&|round| mebibytes(round.memory[at]));
         let ratio = |at: usize| middle(&|round| round.during[at] / round.quiet[at]);
         say(&format!(
-            "{scopes:<11} {:<16} {:<10.0} {:>19.0} {:>7.0} {:>6.2} {:>24.0} {:>7.0} {:>6.2}   {:.2}, {:.2}, {:.2}",
+            "{scopes:<11} {:<16} {:>17.2} {:>8.2} {:>9.0} {:>19.0} {:>7.0} {:>6.2} {:>24.0} {:>7.0} {:>6.2}   {:.2}, {:.2}, {:.2}",
             format!(
                 "{:.2} ({:.2})",
                 middle(&|round| round.caller) / 1e3,
                 quantile(&all(&|round| round.caller), 4) / 1e3
             ),
+            middle(&|round| round.nothing[0]) / 1e3,
+            middle(&|round| round.nothing[1]) / 1e3,
             middle(&|round| round.reply) / 1e6,
             middle(&|round| round.quiet[0]),
             middle(&|round| round.during[0]),
@@ -89,15 +93,30 @@ fn round(scopes: u64) -> Result<Round, Error> {
         thread::sleep(QUIET);
         Ok(())
     })?;
-    let mut times = [0.0; 2];
+    let (mut times, mut nothing) = ([0.0; 2], [0.0; 2]);
     let during = beside(&other, || {
+        nothing = evict_nothing(&cache)?;
         times = evict(&cache, &organization, &sessions)?;
         Ok(())
     })?;
     drop(sessions);
     let after = settled(&cache)?;
     let [caller, reply] = times;
-    Ok(Round { caller, reply, quiet, during, memory: [before, full, after] })
+    Ok(Round { caller, nothing, reply, quiet, during, memory: [before, full, after] })
+}
+
+/// What it takes to evict a scope that is in use and has no entries: the first time, and the median.
+fn evict_nothing(cache: &Cache) -> Result<[f64; 2], Error> {
+    const TIMES: usize = 25;
+    let empty = session(cache, "initech", 1, 1)?;
+    let mut times = Vec::with_capacity(TIMES);
+    for _ in 0..TIMES {
+        let began = Instant::now();
+        let reply = empty.evict();
+        times.push(began.elapsed().as_nanos() as f64);
+        assert_eq!(reply.wait()?, 0, "there was nothing");
+    }
+    Ok([times[0], median(&times)])
 }
 
 /// Evicts, holds that all is gone at once and counted, and says what the caller and the reply took.
