@@ -26,16 +26,22 @@ const FILTER_BITS: u32 = match () {
     () => 0,
 };
 
+/// The bits of a head that are its address.
+const ADDRESS: usize = match 1_usize.checked_shl(FILTER_SHIFT) {
+    Some(bit) => bit - 1,
+    None => usize::MAX,
+};
+
 /// Which hashes may be in a chain.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Filter(usize);
 
 impl Filter {
     pub(super) fn with(self, hash: u32) -> Self {
-        if FILTER_BITS == 0 {
-            return self;
+        match (hash >> FREE_BITS.count_ones()).checked_rem(FILTER_BITS) {
+            Some(bit) => Self(self.0 | 1 << (FILTER_SHIFT + bit)),
+            None => self,
         }
-        Self(self.0 | 1 << (FILTER_SHIFT + (hash >> FREE_BITS.count_ones()) % FILTER_BITS))
     }
 }
 
@@ -49,7 +55,7 @@ impl Head {
         if FILTER_BITS == 0 || link.is_end() {
             return Self(link.0);
         }
-        let taken = link.0.addr() >> FILTER_SHIFT;
+        let taken = link.0.addr() & !ADDRESS;
         assert!(taken == 0, "an address of more than {FILTER_SHIFT} bits: the filter has no room");
         Self(link.0.map_addr(|at| at | filter.0))
     }
@@ -60,7 +66,7 @@ impl Head {
         if FILTER_BITS == 0 || Link(self.0).is_end() {
             return Link(self.0);
         }
-        Link(self.0.map_addr(|at| at & ((1 << FILTER_SHIFT) - 1)))
+        Link(self.0.map_addr(|at| at & ADDRESS))
     }
 
     /// Which hashes may be in the chain.
@@ -68,7 +74,7 @@ impl Head {
         if FILTER_BITS == 0 || Link(self.0).is_end() {
             return Filter::default();
         }
-        Filter(self.0.addr() & !((1 << FILTER_SHIFT) - 1))
+        Filter(self.0.addr() & !ADDRESS)
     }
 
     /// Whether the chain may have an operation of that hash. A head is never the mark of a cut, so that
