@@ -105,7 +105,7 @@ for mutation in "${mutations[@]}"; do
         printf '%-36s %-36s %s\n' "$mutation" "$model" "$result"
         case "$result" in
         ERROR*)
-            errors=$((errors + 1))
+            missed=1 errors=$((errors + 1))
             head -n 20 "$work/errors"
             ;;
         SURVIVED) missed=1 ;;
