@@ -26,6 +26,7 @@ enum Kind {
     ScopeTree { fault: String, remedy: String },
     ScopePath { fault: String, remedy: String },
     TooManyScopes,
+    Namespace { fault: String, remedy: String },
 }
 
 impl Error {
@@ -88,6 +89,18 @@ impl Error {
     #[must_use]
     pub fn is_too_many_scopes(&self) -> bool {
         matches!(self.kind, Kind::TooManyScopes)
+    }
+
+    /// A namespace was refused: there is one of that name with other types or other options, or it has no
+    /// name.
+    #[must_use]
+    pub fn is_namespace_conflict(&self) -> bool {
+        matches!(self.kind, Kind::Namespace { .. })
+    }
+
+    #[cold]
+    pub(crate) fn namespace(fault: String, remedy: String) -> Self {
+        Self { kind: Kind::Namespace { fault, remedy } }
     }
 
     #[cold]
@@ -164,7 +177,9 @@ impl fmt::Display for Error {
                 "the cache was made before this process was forked off, and its threads are the parent's: \
                  make a cache of the child's own",
             ),
-            Kind::ScopeTree { fault, remedy } | Kind::ScopePath { fault, remedy } => {
+            Kind::ScopeTree { fault, remedy }
+            | Kind::ScopePath { fault, remedy }
+            | Kind::Namespace { fault, remedy } => {
                 write!(f, "{fault}: {remedy}")
             }
             Kind::TooManyScopes => f.write_str(
@@ -214,6 +229,15 @@ pub(crate) enum Refusal {
 impl<K, V> TryInsertError<K, V> {
     pub(crate) fn new(key: K, value: V, why: Refusal) -> Self {
         Self { key, value, why }
+    }
+
+    /// The same about a key and a value in another form.
+    pub(crate) fn map<L, W>(
+        self,
+        key: impl FnOnce(K) -> L,
+        value: impl FnOnce(V) -> W,
+    ) -> TryInsertError<L, W> {
+        TryInsertError { key: key(self.key), value: value(self.value), why: self.why }
     }
 
     /// The shard's backlog is full; [`CacheHandle::ready`](crate::CacheHandle::ready) resolves when

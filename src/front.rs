@@ -137,7 +137,8 @@ impl<K, V> Front<K, V> {
 
     /// How long a value lives after it was written if nobody says so.
     fn lifetime(&self, place: impl Place) -> Option<Duration> {
-        self.trie.tree().lifetime(place.level()).or(self.time_to_live)
+        let of_level = || self.trie.tree().lifetime(place.level());
+        place.time_to_live().or_else(of_level).or(self.time_to_live)
     }
 
     /// Whether values expire even if nobody says so.

@@ -1,5 +1,6 @@
 //! [`CacheHandle`]: the front door, one short method for each verb. Layer: front.
 
+use crate::ask::{Plain, ToKey};
 use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::load;
@@ -70,6 +71,10 @@ where
     /// A cache to be configured.
     pub fn builder() -> CacheBuilder<K, V> {
         CacheBuilder::new()
+    }
+
+    pub(crate) fn front(&self) -> &Arc<Front<K, V>> {
+        &self.front
     }
 
     pub(crate) fn from_front(front: Front<K, V>) -> Self {
@@ -174,12 +179,11 @@ where
     /// [`get_or_load_async`](Self::get_or_load_async). Counts one hit or one miss.
     pub fn get_or_load<Q>(&self, key: &Q, loader: impl FnOnce() -> V) -> V
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
     {
-        never(load::blocking::<K, V, Q, Infallible>(&self.front, self.front.global(), key, || {
-            Ok(loader())
-        }))
+        let loader = || Ok::<_, Infallible>(loader());
+        never(load::blocking(&self.front, self.front.global(), Plain(key), loader))
     }
 
     /// As [`get_or_load`](Self::get_or_load), with a loader that may fail.
@@ -194,11 +198,11 @@ where
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, Arc<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::blocking(&self.front, self.front.global(), key, loader)
+        load::blocking(&self.front, self.front.global(), Plain(key), loader)
     }
 
     /// As [`get_or_load`](Self::get_or_load), for tasks of any executor. `loader` is polled only if this
@@ -207,15 +211,11 @@ where
     /// Cancel-safe: if the future is dropped, at whatever point, one of those who wait takes over.
     pub async fn get_or_load_async<Q>(&self, key: &Q, loader: impl Future<Output = V>) -> V
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
     {
-        never(
-            load::awaiting::<K, V, Q, Infallible>(&self.front, self.front.global(), key, async {
-                Ok(loader.await)
-            })
-            .await,
-        )
+        let loader = async { Ok::<_, Infallible>(loader.await) };
+        never(load::awaiting(&self.front, self.front.global(), Plain(key), loader).await)
     }
 
     /// As [`get_or_load_async`](Self::get_or_load_async), with a loader that may fail.
@@ -229,11 +229,11 @@ where
         loader: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Arc<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::awaiting(&self.front, self.front.global(), key, loader).await
+        load::awaiting(&self.front, self.front.global(), Plain(key), loader).await
     }
 
     /// Empties the cache, all scopes of it: invisible to every reader when this returns, and loads and writes that were

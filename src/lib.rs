@@ -9,11 +9,13 @@
 //! shards, each a thread with a private store; `ARCHITECTURE.md` is the map, `docs/concurrency.md` says
 //! why it is right.
 
+mod ask;
 mod builder;
 mod front;
 mod handle;
 mod load;
 mod scoped;
+mod shared;
 mod view;
 
 mod scope;
@@ -30,6 +32,7 @@ mod stats;
 mod sync;
 pub mod testing;
 
+pub use ask::ToKey;
 pub use builder::CacheBuilder;
 pub use clock::Clock;
 pub use error::{Error, TryInsertError};
@@ -42,6 +45,9 @@ pub use scope::snapshot::{
 };
 pub use scope::tree::ScopeTree;
 pub use scoped::ScopedHandle;
+pub use shared::builder::{NamespaceBuilder, SharedCacheBuilder};
+pub use shared::namespace::Namespace;
+pub use shared::{SharedCache, SharedScope};
 pub use stats::Stats;
 pub use view::{PinnedView, ScopedView};
 

@@ -1,6 +1,7 @@
 //! Loading what is missing: one core that claims, leads and joins, and two endings, one that blocks
 //! and one that awaits. Layer: front.
 
+use crate::ask::Ask;
 use crate::error::Error;
 use crate::front::Front;
 use crate::reply::{Reply, block_on};
@@ -12,28 +13,25 @@ use crate::shard::{Sight, answer};
 use crate::stats::Caller;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::thread::thread_local;
-use equivalent::Equivalent;
 use std::any::Any;
 use std::cell::RefCell;
 use std::future::{Future, poll_fn};
-use std::hash::Hash;
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::Poll;
 
 /// The blocking ending.
-pub(crate) fn blocking<K, V, Q, E>(
+pub(crate) fn blocking<K, V, A, E>(
     front: &Front<K, V>,
     place: impl Place,
-    key: &Q,
-    loader: impl FnOnce() -> Result<V, E>,
-) -> Result<V, Arc<E>>
+    ask: A,
+    loader: impl FnOnce() -> Result<A::Value, E>,
+) -> Result<A::Value, Arc<E>>
 where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    V: Clone,
+    A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, place, key);
+    let mut call = Call::new(front, place, ask);
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -42,11 +40,11 @@ where
                     let _leading = Leading::enter(leader.lead());
                     loader()
                 };
-                return leader.finish(result);
+                return leader.finish::<A, E>(result);
             }
             Step::Alone => return call.alone(loader()),
             Step::Join(ticket, _notes) => {
-                if let Some(result) = hear(block_on(ticket)) {
+                if let Some(result) = hear::<K, V, A, E>(block_on(ticket)) {
                     return result;
                 }
             }
@@ -56,18 +54,17 @@ where
 }
 
 /// The awaiting ending.
-pub(crate) async fn awaiting<K, V, Q, E>(
+pub(crate) async fn awaiting<K, V, A, E>(
     front: &Front<K, V>,
     place: impl Place,
-    key: &Q,
-    loader: impl Future<Output = Result<V, E>>,
-) -> Result<V, Arc<E>>
+    ask: A,
+    loader: impl Future<Output = Result<A::Value, E>>,
+) -> Result<A::Value, Arc<E>>
 where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    V: Clone,
+    A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, place, key);
+    let mut call = Call::new(front, place, ask);
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -79,11 +76,11 @@ where
                     loader.as_mut().poll(cx)
                 })
                 .await;
-                return leader.finish(result);
+                return leader.finish::<A, E>(result);
             }
             Step::Alone => return call.alone(loader.await),
             Step::Join(ticket, _notes) => {
-                if let Some(result) = hear(until_forked(front, ticket).await) {
+                if let Some(result) = hear::<K, V, A, E>(until_forked(front, ticket).await) {
                     return result;
                 }
             }
@@ -103,12 +100,12 @@ async fn until_forked<K, V>(front: &Front<K, V>, ticket: Ticket<V>) -> Option<Ou
 }
 
 /// One call of a load verb: what is common to both endings.
-struct Call<'a, K, V, Q: ?Sized, P> {
+struct Call<'a, K, V, A, P> {
     front: &'a Front<K, V>,
     place: P,
     hash: KeyHash,
     shard: &'a Shard<K, V>,
-    key: &'a Q,
+    ask: A,
     /// The call has counted its miss.
     missed: bool,
     /// The shard has died, or was not forked with this process: there is nothing to wait for, and no room
@@ -117,8 +114,8 @@ struct Call<'a, K, V, Q: ?Sized, P> {
 }
 
 /// What the caller does next.
-enum Step<'a, K, V, P: Place> {
-    Hit(V),
+enum Step<'a, K, V, A: Ask<K, V>, P: Place> {
+    Hit(A::Value),
     /// It loads, for all.
     Lead(Leader<'a, K, V, P>),
     /// It loads, for itself: whoever loads this key waits for a load that the caller is inside of, or is
@@ -130,29 +127,30 @@ enum Step<'a, K, V, P: Place> {
     Full(Reply<()>),
 }
 
-impl<'a, K, V, Q, P> Call<'a, K, V, Q, P>
+impl<'a, K, V, A, P> Call<'a, K, V, A, P>
 where
-    Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
-    V: Clone,
+    A: Ask<K, V>,
     P: Place,
 {
-    fn new(front: &'a Front<K, V>, place: P, key: &'a Q) -> Self {
-        let (hash, shard) = front.route(place, key);
-        Self { front, place, hash, shard, key, missed: false, closed: false }
+    fn new(front: &'a Front<K, V>, place: P, ask: A) -> Self {
+        let (hash, shard) = front.route(place, &ask);
+        Self { front, place, hash, shard, ask, missed: false, closed: false }
     }
 
-    fn step(&mut self) -> Step<'a, K, V, P> {
+    fn step(&mut self) -> Step<'a, K, V, A, P> {
         let pinned = reclaim::pin();
         let mut owned = None;
         loop {
             let validity = self.front.validity(self.place);
             let (seen, sight) =
-                self.shard.survey(self.hash, |k| self.key.equivalent(k), validity, &pinned);
+                self.shard.survey(self.hash, |k| self.ask.equivalent(k), validity, &pinned);
             match sight {
-                Sight::Live(live) if self.missed => return Step::Hit(live.value().clone()),
+                Sight::Live(live) if self.missed => {
+                    return Step::Hit(A::view(live.value()).clone());
+                }
                 Sight::Live(live) => {
                     self.front.hit(self.place, self.shard, live, &pinned);
-                    return Step::Hit(live.value().clone());
+                    return Step::Hit(A::view(live.value()).clone());
                 }
                 _ => self.count_miss(pinned.lane()),
             }
@@ -174,7 +172,7 @@ where
                 let ready = || Step::Full(self.front.ready(self.shard));
                 return if self.closed { Step::Alone } else { ready() };
             }
-            let key = owned.take().unwrap_or_else(|| self.key.to_owned());
+            let key = owned.take().unwrap_or_else(|| self.ask.key());
             let mortal = self.front.ages(self.place);
             let draft = Flight::draft(self.hash.local(), self.place.now(), mortal, key);
             match self.shard.claim(self.hash, seen, draft, &pinned) {
@@ -204,7 +202,7 @@ where
     }
 
     /// The result of a load that nobody else hears of.
-    fn alone<E>(&self, result: Result<V, E>) -> Result<V, Arc<E>> {
+    fn alone<E>(&self, result: Result<A::Value, E>) -> Result<A::Value, Arc<E>> {
         let lane = reclaim::pin().lane();
         self.front.count(self.place, lane, Caller::Load);
         result.map_err(|error| {
@@ -215,12 +213,13 @@ where
 }
 
 /// What a waiter makes of what it hears; nothing if it must look again.
-fn hear<V, E>(heard: Option<Outcome<V>>) -> Option<Result<V, Arc<E>>>
+fn hear<K, V, A, E>(heard: Option<Outcome<V>>) -> Option<Result<A::Value, Arc<E>>>
 where
+    A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
     match heard {
-        Some(Outcome::Loaded(value)) => Some(Ok(value)),
+        Some(Outcome::Loaded(value)) => Some(Ok(A::unwrap(value))),
         // The error of a caller with another error type is none that we could return.
         Some(Outcome::Failed(error)) => error.downcast().ok().map(Err),
         Some(Outcome::Retry) | None => None,
@@ -237,22 +236,26 @@ struct Leader<'a, K, V, P: Place> {
     permit: Option<LoadPermit<K, V>>,
 }
 
-impl<K, V: Clone, P: Place> Leader<'_, K, V, P> {
+impl<K, V, P: Place> Leader<'_, K, V, P> {
     fn lead(&self) -> Option<Arc<Lead>> {
         self.permit.as_ref().map(LoadPermit::lead)
     }
 
     /// Ends the load: stores the value and tells the waiters.
-    fn finish<E: Send + Sync + 'static>(mut self, result: Result<V, E>) -> Result<V, Arc<E>> {
+    fn finish<A, E>(mut self, result: Result<A::Value, E>) -> Result<A::Value, Arc<E>>
+    where
+        A: Ask<K, V>,
+        E: Send + Sync + 'static,
+    {
         match result {
             Ok(value) => {
                 // Before the permit is taken: if the clone panics, the waiters are told to look again.
                 let copy = value.clone();
                 let Some(permit) = self.permit.take() else { return Ok(copy) };
                 permit.supersede_if_evicted(self.place);
-                let end = Some((value, self.front.expiry(self.place, None)));
+                let end = Some((A::wrap(value), self.front.expiry(self.place, None)));
                 let (waiters, unpublished) = self.shard.settle(self.hash, permit, end);
-                answer(waiters, &copy);
+                answer(waiters, || A::wrap(copy.clone()));
                 drop(unpublished);
                 Ok(copy)
             }
@@ -263,9 +266,7 @@ impl<K, V: Clone, P: Place> Leader<'_, K, V, P> {
             }
         }
     }
-}
 
-impl<K, V, P: Place> Leader<'_, K, V, P> {
     /// Ends the load without a value.
     fn fail(&mut self, error: Option<&Arc<dyn Any + Send + Sync>>) {
         let Some(permit) = self.permit.take() else { return };

@@ -1,5 +1,6 @@
 //! [`ScopedHandle`]: the front door of one scope. Layer: front.
 
+use crate::ask::{Plain, ToKey};
 use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::handle::never;
@@ -46,6 +47,24 @@ where
         let steps = Steps::check(trie.tree(), base.level(), path)?;
         let node = trie.enter(base, &steps, &mut |idle| front.probe(idle))?;
         Ok(Self { front: Arc::clone(front), node })
+    }
+
+    /// The global scope, for views that make a scope of it like any other.
+    pub(crate) fn global(front: Arc<Front<K, V>>) -> Self {
+        let node = Arc::clone(front.trie.root());
+        let entered = node.enter();
+        debug_assert!(entered, "it is always in use");
+        Self { front, node }
+    }
+
+    #[inline]
+    pub(crate) fn front(&self) -> &Front<K, V> {
+        &self.front
+    }
+
+    #[inline]
+    pub(crate) fn node(&self) -> &Arc<Node> {
+        &self.node
     }
 
     #[inline]
@@ -184,11 +203,11 @@ where
     /// at a time. A value that was loaded while the scope was evicted is returned but not stored.
     pub fn get_or_load<Q>(&self, key: &Q, loader: impl FnOnce() -> V) -> V
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
     {
         let loader = || Ok::<_, Infallible>(loader());
-        never(load::blocking(&self.front, self.place(), key, loader))
+        never(load::blocking(&self.front, self.place(), Plain(key), loader))
     }
 
     /// As [`CacheHandle::try_get_or_load`](crate::CacheHandle::try_get_or_load).
@@ -202,21 +221,21 @@ where
         loader: impl FnOnce() -> Result<V, E>,
     ) -> Result<V, Arc<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::blocking(&self.front, self.place(), key, loader)
+        load::blocking(&self.front, self.place(), Plain(key), loader)
     }
 
     /// As [`CacheHandle::get_or_load_async`](crate::CacheHandle::get_or_load_async).
     pub async fn get_or_load_async<Q>(&self, key: &Q, loader: impl Future<Output = V>) -> V
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
     {
         let loader = async { Ok::<_, Infallible>(loader.await) };
-        never(load::awaiting(&self.front, self.place(), key, loader).await)
+        never(load::awaiting(&self.front, self.place(), Plain(key), loader).await)
     }
 
     /// As [`CacheHandle::try_get_or_load_async`](crate::CacheHandle::try_get_or_load_async).
@@ -230,11 +249,11 @@ where
         loader: impl Future<Output = Result<V, E>>,
     ) -> Result<V, Arc<E>>
     where
-        Q: Hash + Equivalent<K> + ToOwned<Owned = K> + ?Sized,
+        Q: ToKey<K> + ?Sized,
         V: Clone,
         E: Send + Sync + 'static,
     {
-        load::awaiting(&self.front, self.place(), key, loader).await
+        load::awaiting(&self.front, self.place(), Plain(key), loader).await
     }
 
     /// Clones of all live entries of this scope, but not of those below it, in no particular order, each

@@ -19,6 +19,7 @@ mod scope_model;
 mod scope_paths;
 mod scope_stress;
 mod scopes;
+mod shared;
 mod shutdown;
 mod stale_fill;
 mod stats;

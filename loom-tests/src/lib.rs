@@ -9,6 +9,7 @@
 
 #[path = "../../src"]
 mod library {
+    pub(crate) mod ask;
     pub(crate) mod builder;
     pub(crate) mod clock;
     pub(crate) mod error;
@@ -38,7 +39,7 @@ extern crate self as crossbeam_channel;
 #[cfg(crossbeam_loom)]
 use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
 
-use library::{builder, clock, error, front, handle, load, process, removal, reply};
+use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
 use library::{scope, scoped, shard, shard_thread, stats, store, sync, view};
 
 #[expect(

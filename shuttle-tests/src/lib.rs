@@ -10,6 +10,7 @@
 
 #[path = "../../src"]
 mod library {
+    pub(crate) mod ask;
     pub(crate) mod builder;
     pub(crate) mod clock;
     pub(crate) mod error;
@@ -37,7 +38,7 @@ pub mod scenario;
 pub mod search;
 pub mod specification;
 
-use library::{builder, clock, error, front, handle, load, process, removal, reply};
+use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
 use library::{scope, scoped, shard, shard_thread, stats, store, sync, testing, view};
 
 #[expect(

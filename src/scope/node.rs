@@ -12,6 +12,7 @@ use crate::stats::Caller;
 use crate::sync::tally::{self};
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 /// A scope that is in use. What many write, what few write and what every read reads lie apart, because
 /// a write takes the line from all readers.
@@ -146,6 +147,11 @@ impl Node {
 
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    #[inline]
+    pub(crate) fn salt(&self) -> u64 {
+        self.salt
     }
 
     pub(crate) fn level(&self) -> LevelId {
@@ -370,6 +376,12 @@ pub(crate) trait Place: Copy {
     fn now(self) -> ScopeStamp;
 
     fn level(self) -> LevelId;
+
+    /// How long what is written here lives, if that depends on more than the level.
+    #[inline]
+    fn time_to_live(self) -> Option<Duration> {
+        None
+    }
 
     /// Counts one for the scope itself.
     fn count(self, lane: usize, what: Caller);

@@ -321,11 +321,11 @@ fn decide<'g, K, V>(seen: Seen<'g, K, V>, clock: &Clock) -> Sight<'g, K, V> {
     seen.alive(clock).map_or(Sight::Absent, Sight::Live)
 }
 
-/// Tells every waiter of a load how it ended. Each value is a clone of its own; if a clone panics the
+/// Tells every waiter of a load how it ended. Each value is a `copy` of its own; if that panics the
 /// waiters that are left look again.
-pub(crate) fn answer<V: Clone>(waiters: Waiters<V>, value: &V) {
+pub(crate) fn answer<V>(waiters: Waiters<V>, copy: impl Fn() -> V) {
     for waiter in waiters {
         // A waiter that was cancelled does not want it.
-        let _ = waiter.send(Outcome::Loaded(value.clone()));
+        let _ = waiter.send(Outcome::Loaded(copy()));
     }
 }

@@ -1,0 +1,142 @@
+//! [`SharedCacheBuilder`] and [`NamespaceBuilder`]: the settings of a shared cache, and the options of one
+//! namespace. Layer: front.
+
+use super::SharedCache;
+use super::erased::{AnyKey, AnyValue};
+use super::namespace::Namespace;
+use super::space::{Options, Spaces, Types};
+use crate::error::Error;
+use crate::sync::hasher;
+use crate::{CacheBuilder, CacheHandle, Clock, ScopeTree, ScopedHandle};
+use std::fmt;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Settings of a shared cache to be.
+///
+/// From [`SharedCache::builder`]. They are those of [`CacheBuilder`], for all namespaces together.
+#[must_use = "settings do nothing until they are built"]
+pub struct SharedCacheBuilder {
+    core: CacheBuilder<AnyKey, AnyValue>,
+}
+
+impl SharedCacheBuilder {
+    pub(super) fn new() -> Self {
+        Self { core: CacheHandle::builder() }
+    }
+
+    /// The most entries of all namespaces together. As [`CacheBuilder::max_capacity`].
+    pub fn max_capacity(self, capacity: u64) -> Self {
+        Self { core: self.core.max_capacity(capacity) }
+    }
+
+    /// As [`CacheBuilder::shards`].
+    pub fn shards(self, shards: usize) -> Self {
+        Self { core: self.core.shards(shards) }
+    }
+
+    /// As [`CacheBuilder::backlog`].
+    pub fn backlog(self, writes: usize) -> Self {
+        Self { core: self.core.backlog(writes) }
+    }
+
+    /// How long after it was written or loaded an entry expires whose namespace and scope do not say. As
+    /// [`CacheBuilder::time_to_live`].
+    pub fn time_to_live(self, duration: Duration) -> Self {
+        Self { core: self.core.time_to_live(duration) }
+    }
+
+    /// As [`CacheBuilder::time_to_idle`].
+    pub fn time_to_idle(self, duration: Duration) -> Self {
+        Self { core: self.core.time_to_idle(duration) }
+    }
+
+    /// As [`CacheBuilder::scopes`].
+    pub fn scopes(self, tree: ScopeTree) -> Self {
+        Self { core: self.core.scopes(tree) }
+    }
+
+    /// As [`CacheBuilder::clock`].
+    pub fn clock(self, clock: Clock) -> Self {
+        Self { core: self.core.clock(clock) }
+    }
+
+    /// Starts the shards.
+    ///
+    /// # Errors
+    ///
+    /// As [`CacheBuilder::build`].
+    pub fn build(self) -> Result<SharedCache, Error> {
+        Ok(SharedCache { handle: self.core.build()?, spaces: Arc::new(Spaces::new(hasher())) })
+    }
+}
+
+impl fmt::Debug for SharedCacheBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("SharedCacheBuilder").field(&self.core).finish()
+    }
+}
+
+/// Options of a namespace.
+///
+/// From [`SharedCache::namespace_builder`]. Options that are not given are those of the namespace if there
+/// is one, else their defaults.
+#[must_use = "options do nothing until they are built"]
+pub struct NamespaceBuilder<'a, K, V> {
+    at: ScopedHandle<AnyKey, AnyValue>,
+    spaces: &'a Spaces,
+    name: &'a str,
+    options: Options,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<'a, K, V> NamespaceBuilder<'a, K, V> {
+    pub(super) fn new(
+        at: ScopedHandle<AnyKey, AnyValue>,
+        spaces: &'a Spaces,
+        name: &'a str,
+    ) -> Self {
+        Self { at, spaces, name, options: Options::default(), types: PhantomData }
+    }
+
+    /// How long after it was written or loaded an entry of this namespace expires. Default: as its scope
+    /// says, or the cache; not zero. Clamped to 584 years.
+    pub fn time_to_live(mut self, duration: Duration) -> Self {
+        self.options.time_to_live = Some(duration);
+        self
+    }
+
+    /// The namespace, made if there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::is_namespace_conflict`] if there is one of the name with other types, or with another
+    /// option that is given here (the text names both), or the name is empty; [`Error::is_invalid_setting`]
+    /// if an option is.
+    pub fn build(self) -> Result<Namespace<K, V>, Error>
+    where
+        K: Hash + Eq + Send + Sync + 'static,
+        V: Send + Sync + 'static,
+    {
+        if self.options.time_to_live == Some(Duration::ZERO) {
+            return Err(Error::setting(
+                "time_to_live",
+                "zero",
+                "a positive duration, or none for entries that stay",
+            ));
+        }
+        let space = self.spaces.enter(self.name, Types::of::<K, V>(), self.options)?;
+        Ok(Namespace::new(self.at, space))
+    }
+}
+
+impl<K, V> fmt::Debug for NamespaceBuilder<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceBuilder")
+            .field("name", &self.name)
+            .field("options", &self.options)
+            .finish_non_exhaustive()
+    }
+}

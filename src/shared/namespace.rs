@@ -1,0 +1,231 @@
+//! [`Namespace`]: the typed view of a shared cache, one short method for each verb. Layer: front.
+
+use super::erased::{AnyKey, AnyValue, Typed, into_value, view};
+use super::space::{Space, Within};
+use crate::ask::ToKey;
+use crate::error::{Error, TryInsertError};
+use crate::handle::never;
+use crate::load;
+use crate::scope::path::ScopeId;
+use crate::scope::snapshot::ScopePath;
+use crate::sync::reclaim;
+use crate::{Reply, ScopedHandle};
+use equivalent::Equivalent;
+use std::convert::Infallible;
+use std::fmt;
+use std::future::Future;
+use std::hash::Hash;
+use std::marker::PhantomData;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// One namespace of a [`SharedCache`](crate::SharedCache), in one scope.
+///
+/// From [`SharedCache::namespace`](crate::SharedCache::namespace), which gives it in the global scope, and
+/// [`scope`](Self::scope). The verbs are those of [`CacheHandle`](crate::CacheHandle), on keys of this
+/// namespace and this scope alone. Cheap to clone, to be shared and sent as a handle is; it keeps the
+/// cache running, and the scope in use.
+pub struct Namespace<K, V> {
+    at: ScopedHandle<AnyKey, AnyValue>,
+    space: Arc<Space>,
+    types: PhantomData<fn() -> (K, V)>,
+}
+
+impl<K, V> Namespace<K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    pub(super) fn new(at: ScopedHandle<AnyKey, AnyValue>, space: Arc<Space>) -> Self {
+        Self { at, space, types: PhantomData }
+    }
+
+    #[inline]
+    fn place(&self) -> Within<'_> {
+        Within { node: self.at.node(), space: &self.space }
+    }
+
+    #[inline]
+    fn ask<'q, Q: ?Sized>(&self, key: &'q Q) -> Typed<'q, Q, K, V> {
+        Typed::new(self.space.tag(), key)
+    }
+
+    fn own(&self, key: K) -> AnyKey {
+        AnyKey::new(self.space.tag(), key)
+    }
+
+    /// The name of the namespace.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.space.name()
+    }
+
+    /// This namespace in a scope below the one that this view is of. As
+    /// [`CacheHandle::scope`](crate::CacheHandle::scope).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn scope<'i, L, I>(&self, path: impl IntoIterator<Item = (L, I)>) -> Result<Self, Error>
+    where
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
+    {
+        Ok(Self::new(self.at.scope(path)?, Arc::clone(&self.space)))
+    }
+
+    /// The levels and ids of the scope that this view is of; none for the global scope.
+    #[must_use]
+    pub fn path(&self) -> ScopePath {
+        self.at.path()
+    }
+
+    /// As [`CacheHandle::get`](crate::CacheHandle::get).
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        self.read(key, V::clone)
+    }
+
+    /// As [`CacheHandle::read`](crate::CacheHandle::read).
+    #[inline]
+    pub fn read<Q, R>(&self, key: &Q, read: impl FnOnce(&V) -> R) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let read = |stored: &AnyValue| read(view(stored));
+        self.at.front().read(self.place(), &self.ask(key), read)
+    }
+
+    /// As [`CacheHandle::peek`](crate::CacheHandle::peek).
+    pub fn peek<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let pinned = reclaim::pin();
+        let live = self.at.front().peek(self.place(), &self.ask(key), &pinned)?;
+        Some(view::<V>(live.value()).clone())
+    }
+
+    /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
+    pub fn contains_key<Q>(&self, key: &Q) -> bool
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pinned = reclaim::pin();
+        self.at.front().peek(self.place(), &self.ask(key), &pinned).is_some()
+    }
+
+    /// As [`CacheHandle::insert`](crate::CacheHandle::insert), with the time to live of the namespace.
+    pub fn insert(&self, key: K, value: V) {
+        self.at.front().insert(self.place(), self.own(key), Box::new(value), None);
+    }
+
+    /// As [`CacheHandle::insert_with_ttl`](crate::CacheHandle::insert_with_ttl).
+    pub fn insert_with_ttl(&self, key: K, value: V, time_to_live: Duration) {
+        let (key, value) = (self.own(key), Box::new(value));
+        self.at.front().insert_with_ttl(self.place(), key, value, time_to_live);
+    }
+
+    /// As [`CacheHandle::try_insert`](crate::CacheHandle::try_insert).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_insert(&self, key: K, value: V) -> Result<(), TryInsertError<K, V>> {
+        let refused = self.at.front().try_insert(self.place(), self.own(key), Box::new(value));
+        refused.map_err(|refused| refused.map(AnyKey::into_key, into_value))
+    }
+
+    /// As [`CacheHandle::remove`](crate::CacheHandle::remove).
+    pub fn remove<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let read = |stored: &AnyValue| view::<V>(stored).clone();
+        self.at.front().remove(self.place(), &self.ask(key), read)
+    }
+
+    /// As [`CacheHandle::get_or_load`](crate::CacheHandle::get_or_load).
+    pub fn get_or_load<Q>(&self, key: &Q, loader: impl FnOnce() -> V) -> V
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+    {
+        let loader = || Ok::<_, Infallible>(loader());
+        never(load::blocking(self.at.front(), self.place(), self.ask(key), loader))
+    }
+
+    /// As [`CacheHandle::try_get_or_load`](crate::CacheHandle::try_get_or_load).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn try_get_or_load<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+        E: Send + Sync + 'static,
+    {
+        load::blocking(self.at.front(), self.place(), self.ask(key), loader)
+    }
+
+    /// As [`CacheHandle::get_or_load_async`](crate::CacheHandle::get_or_load_async).
+    pub async fn get_or_load_async<Q>(&self, key: &Q, loader: impl Future<Output = V>) -> V
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+    {
+        let loader = async { Ok::<_, Infallible>(loader.await) };
+        never(load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await)
+    }
+
+    /// As [`CacheHandle::try_get_or_load_async`](crate::CacheHandle::try_get_or_load_async).
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn try_get_or_load_async<Q, E>(
+        &self,
+        key: &Q,
+        loader: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+        E: Send + Sync + 'static,
+    {
+        load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await
+    }
+
+    /// As [`CacheHandle::flush`](crate::CacheHandle::flush): of the whole cache.
+    pub fn flush(&self) -> Reply<()> {
+        self.at.flush()
+    }
+
+    /// As [`CacheHandle::ready`](crate::CacheHandle::ready): of the whole cache.
+    pub fn ready(&self) -> Reply<()> {
+        self.at.ready()
+    }
+}
+
+impl<K, V> Clone for Namespace<K, V> {
+    fn clone(&self) -> Self {
+        Self { at: self.at.clone(), space: Arc::clone(&self.space), types: PhantomData }
+    }
+}
+
+impl<K, V> fmt::Debug for Namespace<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Namespace").field("name", &self.space.name()).finish_non_exhaustive()
+    }
+}
