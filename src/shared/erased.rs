@@ -27,14 +27,14 @@ impl Tag {
 /// A key of any type: equal to what has its tag, its type and its value.
 pub(crate) struct AnyKey {
     tag: Tag,
-    key: Box<dyn Key>,
+    key: HeldKey,
 }
 
 /// A value of any type.
-pub(crate) type AnyValue = Box<dyn Any + Send + Sync>;
+pub(crate) struct AnyValue(HeldValue);
 
 /// What a shard and a look-up need of a key whose type they do not know.
-trait Key: Send + Sync {
+trait BoxedKey: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -44,8 +44,73 @@ trait Key: Send + Sync {
     fn hash(&self, state: &mut dyn Hasher);
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static> Key for K {
-    #[inline]
+/// The same of a value.
+trait BoxedValue: Send + Sync {
+    fn as_any(&self) -> &dyn Any;
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any>;
+}
+
+/// What is held of any type: a few types in place, so that a look-up of them touches no other line of
+/// memory and calls nothing through a table, and all others in a box. The compiler knows for each type
+/// which it is, and leaves the rest out.
+macro_rules! held {
+    ($name:ident, $boxed:ident, [$($place:ident($type:ty)),+], [$($bound:tt)+]) => {
+        enum $name {
+            $($place($type),)+
+            Boxed(Box<dyn $boxed>),
+        }
+
+        impl $name {
+            fn new<T: $($bound)+>(held: T) -> Self {
+                let mut held = Some(held);
+                let any: &mut dyn Any = &mut held;
+                $(if let Some(in_place) = any.downcast_mut::<Option<$type>>() {
+                    if let Some(held) = in_place.take() {
+                        return Self::$place(held);
+                    }
+                })+
+                Self::Boxed(Box::new(held.expect("it was not taken")))
+            }
+
+            /// What is held, if it is of this type.
+            #[inline]
+            fn get<T: 'static>(&self) -> Option<&T> {
+                match self {
+                    $(Self::$place(held) => (held as &dyn Any).downcast_ref(),)+
+                    Self::Boxed(held) => (**held).as_any().downcast_ref(),
+                }
+            }
+
+            fn into<T: 'static>(self) -> Option<T> {
+                match self {
+                    $(Self::$place(held) => {
+                        let mut held = Some(held);
+                        let any: &mut dyn Any = &mut held;
+                        any.downcast_mut::<Option<T>>().and_then(Option::take)
+                    })+
+                    Self::Boxed(held) => held.into_any().downcast().ok().map(|held| *held),
+                }
+            }
+        }
+    };
+}
+
+held! {
+    HeldKey,
+    BoxedKey,
+    [U64(u64), I64(i64), U32(u32), I32(i32), Usize(usize), String(String)],
+    [Hash + Eq + Send + Sync + 'static]
+}
+
+held! {
+    HeldValue,
+    BoxedValue,
+    [U64(u64), I64(i64), U32(u32), I32(i32), Usize(usize), F64(f64), Bool(bool)],
+    [Send + Sync + 'static]
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static> BoxedKey for K {
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -63,26 +128,63 @@ impl<K: Hash + Eq + Send + Sync + 'static> Key for K {
     }
 }
 
+impl<V: Send + Sync + 'static> BoxedValue for V {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn into_any(self: Box<Self>) -> Box<dyn Any> {
+        self
+    }
+}
+
+impl HeldKey {
+    fn untyped(&self) -> &dyn BoxedKey {
+        match self {
+            Self::U64(key) => key,
+            Self::I64(key) => key,
+            Self::U32(key) => key,
+            Self::I32(key) => key,
+            Self::Usize(key) => key,
+            Self::String(key) => key,
+            Self::Boxed(key) => &**key,
+        }
+    }
+}
+
 impl AnyKey {
     pub(crate) fn new<K: Hash + Eq + Send + Sync + 'static>(tag: Tag, key: K) -> Self {
-        Self { tag, key: Box::new(key) }
+        Self { tag, key: HeldKey::new(key) }
     }
 
     /// The key that it was made of.
     pub(crate) fn into_key<K: 'static>(self) -> K {
-        *self.key.into_any().downcast().expect(OF_ITS_TYPE)
-    }
-
-    /// The key, if it is of this type.
-    #[inline]
-    pub(crate) fn get<K: 'static>(&self) -> Option<&K> {
-        (*self.key).as_any().downcast_ref()
+        self.key.into().expect(OF_ITS_TYPE)
     }
 }
 
+impl AnyValue {
+    pub(crate) fn new<V: Send + Sync + 'static>(value: V) -> Self {
+        Self(HeldValue::new(value))
+    }
+
+    /// The value in what is stored under a key of its namespace.
+    #[inline]
+    pub(crate) fn view<V: 'static>(&self) -> &V {
+        self.0.get().expect(OF_ITS_TYPE)
+    }
+
+    /// The value that it was made of.
+    pub(crate) fn into_value<V: 'static>(self) -> V {
+        self.0.into().expect(OF_ITS_TYPE)
+    }
+}
+
+const OF_ITS_TYPE: &str = "what has the tag of a namespace is of its types";
+
 impl PartialEq for AnyKey {
     fn eq(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.key.is((*other.key).as_any())
+        self.tag == other.tag && self.key.untyped().is(other.key.untyped().as_any())
     }
 }
 
@@ -90,7 +192,7 @@ impl Eq for AnyKey {}
 
 impl Hash for AnyKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        (*self.key).hash(state);
+        self.key.untyped().hash(state);
     }
 }
 
@@ -127,7 +229,7 @@ impl<Q: Equivalent<K> + ?Sized, K: 'static, V> Equivalent<AnyKey> for Typed<'_, 
     #[inline]
     fn equivalent(&self, key: &AnyKey) -> bool {
         // The tag first: what has it is of the type, and nothing else is worth asking.
-        key.tag == self.tag && key.get().is_some_and(|key| self.key.equivalent(key))
+        key.tag == self.tag && key.key.get().is_some_and(|key| self.key.equivalent(key))
     }
 }
 
@@ -145,27 +247,14 @@ where
 
     #[inline]
     fn view(stored: &AnyValue) -> &V {
-        view(stored)
+        stored.view()
     }
 
     fn wrap(value: V) -> AnyValue {
-        Box::new(value)
+        AnyValue::new(value)
     }
 
     fn unwrap(stored: AnyValue) -> V {
-        into_value(stored)
+        stored.into_value()
     }
 }
-
-/// The value in what is stored under a key of its namespace.
-#[inline]
-pub(crate) fn view<V: 'static>(stored: &AnyValue) -> &V {
-    (**stored).downcast_ref().expect(OF_ITS_TYPE)
-}
-
-/// The value that was stored, by whom it was made for.
-pub(crate) fn into_value<V: 'static>(stored: AnyValue) -> V {
-    *stored.downcast().expect(OF_ITS_TYPE)
-}
-
-const OF_ITS_TYPE: &str = "what has the tag of a namespace is of its types";

@@ -1,6 +1,6 @@
 //! [`Namespace`]: the typed view of a shared cache, one short method for each verb. Layer: front.
 
-use super::erased::{AnyKey, AnyValue, Typed, into_value, view};
+use super::erased::{AnyKey, AnyValue, Typed};
 use super::space::{Space, Within};
 use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
@@ -96,7 +96,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let read = |stored: &AnyValue| read(view(stored));
+        let read = |stored: &AnyValue| read(stored.view());
         self.at.front().read(self.place(), &self.ask(key), read)
     }
 
@@ -108,7 +108,7 @@ where
     {
         let pinned = reclaim::pin();
         let live = self.at.front().peek(self.place(), &self.ask(key), &pinned)?;
-        Some(view::<V>(live.value()).clone())
+        Some(live.value().view::<V>().clone())
     }
 
     /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
@@ -122,12 +122,12 @@ where
 
     /// As [`CacheHandle::insert`](crate::CacheHandle::insert), with the time to live of the namespace.
     pub fn insert(&self, key: K, value: V) {
-        self.at.front().insert(self.place(), self.own(key), Box::new(value), None);
+        self.at.front().insert(self.place(), self.own(key), AnyValue::new(value), None);
     }
 
     /// As [`CacheHandle::insert_with_ttl`](crate::CacheHandle::insert_with_ttl).
     pub fn insert_with_ttl(&self, key: K, value: V, time_to_live: Duration) {
-        let (key, value) = (self.own(key), Box::new(value));
+        let (key, value) = (self.own(key), AnyValue::new(value));
         self.at.front().insert_with_ttl(self.place(), key, value, time_to_live);
     }
 
@@ -137,8 +137,8 @@ where
     ///
     /// As there.
     pub fn try_insert(&self, key: K, value: V) -> Result<(), TryInsertError<K, V>> {
-        let refused = self.at.front().try_insert(self.place(), self.own(key), Box::new(value));
-        refused.map_err(|refused| refused.map(AnyKey::into_key, into_value))
+        let refused = self.at.front().try_insert(self.place(), self.own(key), AnyValue::new(value));
+        refused.map_err(|refused| refused.map(AnyKey::into_key, AnyValue::into_value))
     }
 
     /// As [`CacheHandle::remove`](crate::CacheHandle::remove).
@@ -147,7 +147,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let read = |stored: &AnyValue| view::<V>(stored).clone();
+        let read = |stored: &AnyValue| stored.view::<V>().clone();
         self.at.front().remove(self.place(), &self.ask(key), read)
     }
 
