@@ -130,8 +130,10 @@ impl<K, V> Front<K, V> {
 
     /// Counts one for the cache and for the scope.
     #[inline]
-    pub(crate) fn count(&self, place: impl Place, lane: usize, what: Caller) {
-        self.counts.count(lane, what);
+    pub(crate) fn count<P: Place>(&self, place: P, lane: usize, what: Caller) {
+        if !P::COUNTS_ALONE {
+            self.counts.count(lane, what);
+        }
         place.count(lane, what);
     }
 

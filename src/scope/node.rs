@@ -369,6 +369,9 @@ fn generation(of: impl std::ops::Deref<Target = AtomicU64>) -> u64 {
 
 /// Who asks: what tells the keys of one scope from those of all others.
 pub(crate) trait Place: Copy {
+    /// What is counted here need not be counted for the whole cache, too: that is a sum of such.
+    const COUNTS_ALONE: bool = false;
+
     /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
     fn salt(self) -> u64;
 

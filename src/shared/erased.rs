@@ -3,38 +3,25 @@
 
 use crate::ask::{Ask, ToKey};
 use equivalent::Equivalent;
-use std::any::Any;
+use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// What tells the keys of a namespace, since it was last cleared, from all others: its number and its
-/// generation.
+/// What tells the keys of a namespace, since it was last cleared, from all others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tag(u64);
-
-/// Room for the number of a namespace; above it are 2^40 generations.
-const NUMBER_BITS: u32 = 24;
-
-impl Tag {
-    pub(crate) const MOST: u32 = 1 << NUMBER_BITS;
-
-    #[inline]
-    pub(crate) fn new(number: u32, generation: u64) -> Self {
-        Self(generation << NUMBER_BITS | u64::from(number))
-    }
-}
+pub(crate) struct Tag(pub(crate) u32);
 
 /// A key of any type: equal to what has its tag, its type and its value.
-pub(crate) struct AnyKey {
-    tag: Tag,
-    key: HeldKey,
-}
+///
+/// Tag, type and an integer or a pointer are two words, and so is a value: with both an entry is not
+/// larger than a line of memory.
+pub(crate) struct AnyKey(Key);
 
 /// A value of any type.
-pub(crate) struct AnyValue(HeldValue);
+pub(crate) struct AnyValue(Value);
 
-/// What a shard and a look-up need of a key whose type they do not know.
-trait BoxedKey: Send + Sync {
+/// What a shard needs of a key whose type it does not know.
+trait Foreign: Send + Sync {
     fn as_any(&self) -> &dyn Any;
 
     fn into_any(self: Box<Self>) -> Box<dyn Any>;
@@ -44,73 +31,7 @@ trait BoxedKey: Send + Sync {
     fn hash(&self, state: &mut dyn Hasher);
 }
 
-/// The same of a value.
-trait BoxedValue: Send + Sync {
-    fn as_any(&self) -> &dyn Any;
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any>;
-}
-
-/// What is held of any type: a few types in place, so that a look-up of them touches no other line of
-/// memory and calls nothing through a table, and all others in a box. The compiler knows for each type
-/// which it is, and leaves the rest out.
-macro_rules! held {
-    ($name:ident, $boxed:ident, [$($place:ident($type:ty)),+], [$($bound:tt)+]) => {
-        enum $name {
-            $($place($type),)+
-            Boxed(Box<dyn $boxed>),
-        }
-
-        impl $name {
-            fn new<T: $($bound)+>(held: T) -> Self {
-                let mut held = Some(held);
-                let any: &mut dyn Any = &mut held;
-                $(if let Some(in_place) = any.downcast_mut::<Option<$type>>() {
-                    if let Some(held) = in_place.take() {
-                        return Self::$place(held);
-                    }
-                })+
-                Self::Boxed(Box::new(held.expect("it was not taken")))
-            }
-
-            /// What is held, if it is of this type.
-            #[inline]
-            fn get<T: 'static>(&self) -> Option<&T> {
-                match self {
-                    $(Self::$place(held) => (held as &dyn Any).downcast_ref(),)+
-                    Self::Boxed(held) => (**held).as_any().downcast_ref(),
-                }
-            }
-
-            fn into<T: 'static>(self) -> Option<T> {
-                match self {
-                    $(Self::$place(held) => {
-                        let mut held = Some(held);
-                        let any: &mut dyn Any = &mut held;
-                        any.downcast_mut::<Option<T>>().and_then(Option::take)
-                    })+
-                    Self::Boxed(held) => held.into_any().downcast().ok().map(|held| *held),
-                }
-            }
-        }
-    };
-}
-
-held! {
-    HeldKey,
-    BoxedKey,
-    [U64(u64), I64(i64), U32(u32), I32(i32), Usize(usize), String(String)],
-    [Hash + Eq + Send + Sync + 'static]
-}
-
-held! {
-    HeldValue,
-    BoxedValue,
-    [U64(u64), I64(i64), U32(u32), I32(i32), Usize(usize), F64(f64), Bool(bool)],
-    [Send + Sync + 'static]
-}
-
-impl<K: Hash + Eq + Send + Sync + 'static> BoxedKey for K {
+impl<K: Hash + Eq + Send + Sync + 'static> Foreign for K {
     fn as_any(&self) -> &dyn Any {
         self
     }
@@ -128,63 +49,130 @@ impl<K: Hash + Eq + Send + Sync + 'static> BoxedKey for K {
     }
 }
 
-impl<V: Send + Sync + 'static> BoxedValue for V {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn into_any(self: Box<Self>) -> Box<dyn Any> {
-        self
-    }
-}
-
-impl HeldKey {
-    fn untyped(&self) -> &dyn BoxedKey {
-        match self {
-            Self::U64(key) => key,
-            Self::I64(key) => key,
-            Self::U32(key) => key,
-            Self::I32(key) => key,
-            Self::Usize(key) => key,
-            Self::String(key) => key,
-            Self::Boxed(key) => &**key,
+/// The types that are held in place: a look-up of such touches no other line of memory and calls nothing
+/// through a table. The compiler knows of each type which it is, and leaves the rest out.
+macro_rules! in_place {
+    ($($place:ident $type:ty),+) => {
+        enum Key {
+            $($place(Tag, $type),)+
+            /// Of the keys that are not in place the one that programs use most.
+            Text(Tag, Box<String>),
+            // Twice, because a pointer to what has no known type is two words.
+            Other(Tag, Box<Box<dyn Foreign>>),
         }
-    }
+
+        enum Value {
+            $($place($type),)+
+            Other(Box<dyn Any + Send + Sync>),
+        }
+
+        impl AnyKey {
+            pub(crate) fn new<K: Hash + Eq + Send + Sync + 'static>(tag: Tag, key: K) -> Self {
+                $(if let Some(key) = (&key as &dyn Any).downcast_ref::<$type>() {
+                    return Self(Key::$place(tag, *key));
+                })+
+                Self(match same(key) {
+                    Ok(text) => Key::Text(tag, Box::new(text)),
+                    Err(key) => Key::Other(tag, Box::new(Box::new(key))),
+                })
+            }
+
+            /// The key, if it has this tag.
+            #[inline]
+            fn get<K: 'static>(&self, tag: Tag) -> Option<&K> {
+                let wanted = TypeId::of::<K>();
+                $(if wanted == TypeId::of::<$type>() {
+                    return match &self.0 {
+                        Key::$place(of, key) if *of == tag => (key as &dyn Any).downcast_ref(),
+                        _ => None,
+                    };
+                })+
+                match &self.0 {
+                    Key::Text(of, key) if *of == tag => (&**key as &dyn Any).downcast_ref(),
+                    Key::Other(of, key) if *of == tag => (***key).as_any().downcast_ref(),
+                    _ => None,
+                }
+            }
+
+            fn parts(&self) -> (Tag, &dyn Foreign) {
+                match &self.0 {
+                    $(Key::$place(tag, key) => (*tag, key),)+
+                    Key::Text(tag, key) => (*tag, &**key),
+                    Key::Other(tag, key) => (*tag, &***key),
+                }
+            }
+
+            /// The key that it was made of.
+            pub(crate) fn into_key<K: 'static>(self) -> K {
+                let key = match self.0 {
+                    $(Key::$place(_, key) => same(key).ok(),)+
+                    Key::Text(_, key) => same(*key).ok(),
+                    Key::Other(_, key) => key.into_any().downcast().ok().map(|key| *key),
+                };
+                key.expect(OF_ITS_TYPE)
+            }
+        }
+
+        impl AnyValue {
+            pub(crate) fn new<V: Send + Sync + 'static>(value: V) -> Self {
+                $(if let Some(value) = (&value as &dyn Any).downcast_ref::<$type>() {
+                    return Self(Value::$place(*value));
+                })+
+                Self(Value::Other(Box::new(value)))
+            }
+
+            /// The value in what is stored under a key of its namespace.
+            #[inline]
+            pub(crate) fn view<V: 'static>(&self) -> &V {
+                let wanted = TypeId::of::<V>();
+                $(if wanted == TypeId::of::<$type>() {
+                    let value = match &self.0 {
+                        Value::$place(value) => (value as &dyn Any).downcast_ref(),
+                        _ => None,
+                    };
+                    return value.expect(OF_ITS_TYPE);
+                })+
+                let value = match &self.0 {
+                    Value::Other(value) => (**value).downcast_ref(),
+                    _ => None,
+                };
+                value.expect(OF_ITS_TYPE)
+            }
+
+            /// The value that it was made of.
+            pub(crate) fn into_value<V: 'static>(self) -> V {
+                let value = match self.0 {
+                    $(Value::$place(value) => same(value).ok(),)+
+                    Value::Other(value) => value.downcast().ok().map(|value| *value),
+                };
+                value.expect(OF_ITS_TYPE)
+            }
+        }
+    };
 }
 
-impl AnyKey {
-    pub(crate) fn new<K: Hash + Eq + Send + Sync + 'static>(tag: Tag, key: K) -> Self {
-        Self { tag, key: HeldKey::new(key) }
-    }
-
-    /// The key that it was made of.
-    pub(crate) fn into_key<K: 'static>(self) -> K {
-        self.key.into().expect(OF_ITS_TYPE)
-    }
-}
-
-impl AnyValue {
-    pub(crate) fn new<V: Send + Sync + 'static>(value: V) -> Self {
-        Self(HeldValue::new(value))
-    }
-
-    /// The value in what is stored under a key of its namespace.
-    #[inline]
-    pub(crate) fn view<V: 'static>(&self) -> &V {
-        self.0.get().expect(OF_ITS_TYPE)
-    }
-
-    /// The value that it was made of.
-    pub(crate) fn into_value<V: 'static>(self) -> V {
-        self.0.into().expect(OF_ITS_TYPE)
-    }
-}
+in_place! { U64 u64, I64 i64, U32 u32, I32 i32, Usize usize }
 
 const OF_ITS_TYPE: &str = "what has the tag of a namespace is of its types";
 
+/// A value as one of another type, if that is the same.
+fn same<T: 'static, U: 'static>(value: T) -> Result<U, T> {
+    let mut value = Some(value);
+    let any: &mut dyn Any = &mut value;
+    let same = any.downcast_mut::<Option<U>>().and_then(Option::take);
+    same.map_or_else(|| Err(value.expect("it was not taken")), Ok)
+}
+
+impl AnyKey {
+    pub(crate) fn tag(&self) -> Tag {
+        self.parts().0
+    }
+}
+
 impl PartialEq for AnyKey {
     fn eq(&self, other: &Self) -> bool {
-        self.tag == other.tag && self.key.untyped().is(other.key.untyped().as_any())
+        let ((tag, key), (other_tag, other)) = (self.parts(), other.parts());
+        tag == other_tag && key.is(other.as_any())
     }
 }
 
@@ -192,7 +180,7 @@ impl Eq for AnyKey {}
 
 impl Hash for AnyKey {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.untyped().hash(state);
+        self.parts().1.hash(state);
     }
 }
 
@@ -228,8 +216,7 @@ impl<Q: Hash + ?Sized, K, V> Hash for Typed<'_, Q, K, V> {
 impl<Q: Equivalent<K> + ?Sized, K: 'static, V> Equivalent<AnyKey> for Typed<'_, Q, K, V> {
     #[inline]
     fn equivalent(&self, key: &AnyKey) -> bool {
-        // The tag first: what has it is of the type, and nothing else is worth asking.
-        key.tag == self.tag && key.key.get().is_some_and(|key| self.key.equivalent(key))
+        key.get(self.tag).is_some_and(|key| self.key.equivalent(key))
     }
 }
 

@@ -97,7 +97,11 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let read = |stored: &AnyValue| read(stored.view());
-        self.at.front().read(self.place(), &self.ask(key), read)
+        let (front, place, ask) = (self.at.front(), self.place(), self.ask(key));
+        match place.global() {
+            Some(place) => front.read(place, &ask, read),
+            None => front.read(place, &ask, read),
+        }
     }
 
     /// As [`CacheHandle::peek`](crate::CacheHandle::peek).

@@ -4,10 +4,9 @@
 use super::erased::Tag;
 use crate::error::Error;
 use crate::scope::ScopeStamp;
-use crate::scope::counts::ScopeCounts;
-use crate::scope::node::{Node, Place};
+use crate::scope::node::{Global, Node, Place};
 use crate::scope::tree::LevelId;
-use crate::stats::Caller;
+use crate::stats::{Caller, CallerCounts};
 use crate::sync::map::Map;
 use crate::sync::{AtomicU64, Ordering};
 use equivalent::Equivalent;
@@ -33,7 +32,7 @@ pub(crate) struct Space {
     options: Options,
     /// What was stored or asked for under an older one was cleared.
     generation: AtomicU64,
-    counts: ScopeCounts,
+    counts: CallerCounts,
 }
 
 /// The types of keys and values.
@@ -127,7 +126,7 @@ impl Spaces {
             }
             // Relaxed: a number is of one namespace, and says nothing else.
             let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            let number = u32::try_from(number).ok().filter(|n| *n < Tag::MOST);
+            let number = u32::try_from(number).ok().filter(|n| *n < u32::MAX);
             let number = number.ok_or_else(too_many)?;
             let space = Arc::new(Space {
                 name: name.into(),
@@ -135,8 +134,8 @@ impl Spaces {
                 salt: self.hasher.hash_one((number, "namespace")),
                 types,
                 options: asked,
-                generation: AtomicU64::new(0),
-                counts: ScopeCounts::default(),
+                generation: AtomicU64::new(number.into()),
+                counts: CallerCounts::new(),
             });
             // If another was faster, its namespace is found.
             if self.named.insert_new(Name { hash, space: Arc::clone(&space) }, ()) {
@@ -162,7 +161,7 @@ impl Space {
     pub(crate) fn tag(&self) -> Tag {
         // Relaxed: who learns that it was cleared, or finds an entry, does so through an edge of its own,
         // and then coherence of this variable shows what the other saw.
-        Tag::new(self.number, self.generation.load(Ordering::Relaxed))
+        Tag(self.generation.load(Ordering::Relaxed) as u32)
     }
 
     fn check(&self, types: Types, asked: Options) -> Result<(), Error> {
@@ -190,7 +189,25 @@ pub(crate) struct Within<'a> {
     pub(crate) space: &'a Space,
 }
 
+/// The global scope as one namespace sees it: the same, without what it costs to be one of many.
+#[derive(Clone, Copy)]
+pub(crate) struct WithinGlobal<'a> {
+    global: Global<'a>,
+    space: &'a Space,
+}
+
+impl<'a> Within<'a> {
+    /// The place, if its scope is the global one.
+    #[inline]
+    pub(crate) fn global(self) -> Option<WithinGlobal<'a>> {
+        let Self { node, space } = self;
+        node.parent().is_none().then_some(WithinGlobal { global: Global(node), space })
+    }
+}
+
 impl Place for Within<'_> {
+    const COUNTS_ALONE: bool = true;
+
     #[inline]
     fn salt(self) -> u64 {
         self.node.salt() ^ self.space.salt
@@ -214,9 +231,38 @@ impl Place for Within<'_> {
     #[inline]
     fn count(self, lane: usize, what: Caller) {
         self.space.counts.count(lane, what);
-        // The cache itself counts for the global scope.
+        // The global scope has what the others have not.
         if self.node.parent().is_some() {
             self.node.count(lane, what);
         }
+    }
+}
+
+impl Place for WithinGlobal<'_> {
+    const COUNTS_ALONE: bool = true;
+
+    #[inline]
+    fn salt(self) -> u64 {
+        self.space.salt
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        self.global.now()
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        self.global.level()
+    }
+
+    #[inline]
+    fn time_to_live(self) -> Option<Duration> {
+        self.space.options.time_to_live
+    }
+
+    #[inline]
+    fn count(self, lane: usize, what: Caller) {
+        self.space.counts.count(lane, what);
     }
 }
