@@ -13,6 +13,7 @@ use crate::shard::Shard;
 use crate::shard::budget::Capacity;
 use crate::shard::departures::Listener;
 use crate::shard::fold::{Settings, Weigher};
+use crate::shard::groups::Grouping;
 use crate::shard::worker::Worker;
 use crate::stats::CallerCounts;
 use crate::store::policy::tick_every;
@@ -49,6 +50,7 @@ pub struct CacheBuilder<K, V> {
     event_capacity: usize,
     clock: Clock,
     scopes: ScopeTree,
+    grouping: Option<Grouping<K>>,
 }
 
 impl<K, V> CacheBuilder<K, V>
@@ -68,6 +70,7 @@ where
             event_capacity: DEFAULT_EVENTS,
             clock: Clock::system(),
             scopes: ScopeTree::default(),
+            grouping: None,
         }
     }
 
@@ -142,6 +145,12 @@ where
         self
     }
 
+    /// Which entries belong together. Default: none.
+    pub(crate) fn grouping(mut self, grouping: Grouping<K>) -> Self {
+        self.grouping = Some(grouping);
+        self
+    }
+
     /// Where the cache reads the time. Default: the system's monotonic clock.
     pub fn clock(mut self, clock: Clock) -> Self {
         self.clock = clock;
@@ -192,6 +201,7 @@ where
                 weigher: self.weigher.clone(),
                 listener: self.listener.clone(),
                 clock: self.clock.clone(),
+                grouping: self.grouping.clone(),
             };
             let worker = Worker::new(Arc::clone(&shards), number, Arc::clone(&trie), settings);
             let name = format!("cacheado-{number}");

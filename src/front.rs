@@ -6,7 +6,8 @@ use crate::clock::{Clock, NEVER, deadline};
 use crate::error::{Error, Refusal, TryInsertError};
 use crate::process::Process;
 use crate::reply::{Reply, Responder};
-use crate::scope::node::{Generation, Global, Node, Place};
+use crate::scope::node::{Generation, Global, Node, Place, Tallies};
+use crate::scope::snapshot::ScopesSnapshot;
 use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
@@ -53,7 +54,7 @@ impl<K, V> Front<K, V> {
         place: impl Place,
         key: &Q,
     ) -> (KeyHash, &Shard<K, V>) {
-        let hash = KeyHash(self.hasher.hash_one(key) ^ place.salt());
+        let hash = KeyHash(place.aim(self.hasher.hash_one(key)));
         (hash, &self.shards[hash.shard(self.shards.len())])
     }
 
@@ -89,13 +90,28 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, shard) = self.route(place, key);
-        let found = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned);
-        match found {
-            Some(live) => self.hit(place, shard, live, pinned),
-            None => self.count(place, pinned.lane(), Caller::Miss),
+        let found = self.glance(place, key, pinned);
+        if found.is_none() {
+            self.count(place, pinned.lane(), Caller::Miss);
         }
         found
+    }
+
+    /// As `look`, but counts no miss.
+    #[inline]
+    pub(crate) fn glance<'g, Q>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (hash, shard) = self.route(place, key);
+        let live = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)?;
+        self.hit(place, shard, live, pinned);
+        Some(live)
     }
 
     /// What `read` makes of the value of a key.
@@ -283,14 +299,23 @@ impl<K, V> Front<K, V> {
         K: Clone + Send + 'static,
         V: Clone + Send + 'static,
     {
+        self.pick(node, |key, value| Some((key.clone(), value.clone())))
+    }
+
+    /// What `pick` makes of the live entries of one scope.
+    pub(crate) fn pick<T: Send + 'static>(
+        &self,
+        node: &Arc<Node>,
+        pick: impl Fn(&K, &V) -> Option<T> + Copy + Send + 'static,
+    ) -> Reply<Vec<T>> {
         let join = |mut all: Vec<_>, more: Vec<_>| {
             all.extend(more);
             all
         };
         self.ask_all(join, |answer| {
-            let visitor = Box::new(|residents: &mut dyn Iterator<Item = (&K, &V)>| {
+            let visitor = Box::new(move |residents: &mut dyn Iterator<Item = (&K, &V)>| {
                 let clones = catch_unwind(AssertUnwindSafe(|| {
-                    residents.map(|(key, value)| (key.clone(), value.clone())).collect()
+                    residents.filter_map(|(key, value)| pick(key, value)).collect()
                 }));
                 match clones {
                     Ok(entries) => answer.answer(Ok(entries)),
@@ -319,6 +344,17 @@ impl<K, V> Front<K, V> {
             callers: self.counts.sum(),
             shards: shards.fold(Default::default(), |sum, counts| counts.plus(sum)),
         }
+    }
+
+    /// The figures of every scope in use; `all` are those of the cache.
+    pub(crate) fn scopes(&self, all: Stats) -> ScopesSnapshot {
+        let all = Tallies {
+            live: all.len(),
+            weight: all.weight(),
+            evictions: all.evictions(),
+            counts: all.callers,
+        };
+        ScopesSnapshot::take(&self.trie, all)
     }
 
     /// Has the shards see whether a scope that its last user has left is to end.

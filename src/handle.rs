@@ -5,7 +5,6 @@ use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::load;
 use crate::removal::Removal;
-use crate::scope::node::Tallies;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopesSnapshot};
 use crate::scope::tree::LevelId;
@@ -379,14 +378,7 @@ where
     /// The figures of every scope in use, exact after a [`flush`](Self::flush) as [`stats`](Self::stats)
     /// is. Walks over all of them.
     pub fn scopes(&self) -> Reply<ScopesSnapshot> {
-        let stats = self.stats();
-        let all = Tallies {
-            live: stats.len(),
-            weight: stats.weight(),
-            evictions: stats.evictions(),
-            counts: stats.callers,
-        };
-        Reply::ready(ScopesSnapshot::take(&self.front.trie, all))
+        Reply::ready(self.front.scopes(self.stats()))
     }
 
     /// The `n` scopes that have most of something themselves, the greatest first; the global scope is not

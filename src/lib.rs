@@ -46,7 +46,8 @@ pub use scope::snapshot::{
 pub use scope::tree::ScopeTree;
 pub use scoped::ScopedHandle;
 pub use shared::builder::{NamespaceBuilder, SharedCacheBuilder};
-pub use shared::namespace::Namespace;
+pub use shared::namespace::{Namespace, NamespaceView};
+pub use shared::space::NamespaceStats;
 pub use shared::{SharedCache, SharedScope};
 pub use stats::Stats;
 pub use view::{PinnedView, ScopedView};

@@ -375,6 +375,12 @@ pub(crate) trait Place: Copy {
     /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
     fn salt(self) -> u64;
 
+    /// The hash here of a key that has this one everywhere.
+    #[inline]
+    fn aim(self, hash: u64) -> u64 {
+        hash ^ self.salt()
+    }
+
     /// What a write or a load that begins now belongs to.
     fn now(self) -> ScopeStamp;
 

@@ -1,5 +1,6 @@
 //! Requests about a whole shard: the messages of its mailbox. Layer: shard.
 
+use super::groups::Group;
 use crate::removal::Removal;
 use crate::reply::Responder;
 use crate::scope::node::Node;
@@ -15,6 +16,8 @@ pub(crate) enum Command<K, V> {
     /// The scope's generation was raised to this one: take out what is older of it and those below it, and
     /// answer how much was alive.
     Evict { node: Arc<Node>, generation: u64, answer: Responder<u64> },
+    /// The group has ended: take out what is of it, and answer how much was alive, `count` of it so far.
+    End { group: Arc<Group>, count: u64, answer: Responder<u64> },
     /// Nobody uses this scope: pass it on unless entries of it are here, and end it if there are nowhere.
     Probe(Idle),
     /// Show every live entry of this scope, and of none below it, to this visitor.

@@ -451,6 +451,16 @@ impl<K, V> EntryRef<K, V> {
         self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
     }
 
+    /// Whether the entry was read since it was written, or since this was last asked: readers leave odd
+    /// ticks. Shard thread only.
+    pub(super) fn forget_read(&self, birth: Tick) -> bool {
+        let was_read = self.stamp() % 2 == 1;
+        if was_read {
+            self.set_tick(birth);
+        }
+        was_read
+    }
+
     /// Notes the tick in which the entry entered the store. Shard thread only.
     pub(super) fn set_tick(&self, tick: Tick) {
         // Relaxed: recency is advice.

@@ -11,6 +11,7 @@ use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
 use super::entry::{Entry, EntryRef, Kind, Link, State};
 use super::graves::Remains;
+use super::groups::{Grouping, Groups};
 use super::index::IndexWriter;
 use super::pending::{Hanging, ReadAhead};
 use super::scopes::{Age, Scopes};
@@ -29,6 +30,7 @@ pub(super) struct Fold<K, V> {
     pub(super) writer: IndexWriter<K, V>,
     pub(super) departures: Departures<K, V>,
     pub(super) scopes: Scopes,
+    pub(super) groups: Groups<K>,
     weigher: Option<Weigher<K, V>>,
     pub(super) budget: Budget,
     pub(super) clock: Clock,
@@ -44,6 +46,7 @@ pub(crate) struct Settings<K, V> {
     pub(crate) weigher: Option<Weigher<K, V>>,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: Clock,
+    pub(crate) grouping: Option<Grouping<K>>,
 }
 
 /// What one fold of one slot works with; kept for its memory.
@@ -203,7 +206,7 @@ impl<K: Eq, V> Fold<K, V> {
 
     /// The weight of a write that is to be kept, or why it is not. One that an eviction has ended is kept
     /// until that is settled, lest an older or a newer write of its key be counted beside it.
-    fn verdict(&self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
+    fn verdict(&mut self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match (&self.weigher, subject.value()) {
             _ if !is_newest => None,
@@ -212,7 +215,7 @@ impl<K: Eq, V> Fold<K, V> {
             }
             _ => Some(1),
         };
-        let fate = if age == Age::Late {
+        let fate = if age == Age::Late || self.groups.is_late(&subject.key) {
             Fate::Late
         } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
@@ -420,6 +423,7 @@ impl<K, V> Fold<K, V> {
             weigher: settings.weigher,
             budget: Budget::new(settings.capacity),
             clock: settings.clock,
+            groups: Groups::new(settings.grouping),
             versions: 0,
             ahead: ReadAhead::default(),
             scratch: Scratch::default(),

@@ -21,6 +21,7 @@ pub(crate) mod entry;
 pub(crate) mod flight;
 pub(crate) mod fold;
 mod graves;
+pub(crate) mod groups;
 pub(crate) mod hash;
 pub(crate) mod index;
 mod link;

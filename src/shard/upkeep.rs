@@ -9,6 +9,7 @@ use super::command::Visitor;
 use super::entry::EntryRef;
 use super::fold::Fold;
 use super::graves::Remains;
+use super::groups::Group;
 use super::scopes::Age;
 use crate::removal::RemovalCause;
 use crate::scope::node::Node;
@@ -66,6 +67,41 @@ impl<K, V> Fold<K, V> {
                 return Bound::Held;
             }
         }
+    }
+
+    /// Evicts until no group has more entries here than it may.
+    pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) {
+        loop {
+            let Self { groups, store, .. } = self;
+            let spare = |slot| store.at(slot).is_some_and(|entry| entry.forget_read(store.birth()));
+            let Some(slot) = groups.victim(spare) else { return };
+            if self.age_of(slot) == Age::Ended {
+                // Its scope's eviction will take it out and count it, and asks again for the others.
+                return;
+            }
+            self.take_out(shard, slot, RemovalCause::Capacity);
+        }
+    }
+
+    /// Takes out residents of a group that has ended: a bounded slice of them. When it is through, how many
+    /// live entries that were.
+    pub(super) fn sweep_group(
+        &mut self,
+        shard: &Shard<K, V>,
+        group: &Arc<Group>,
+    ) -> Result<u64, u64> {
+        let before = self.departures.counts.invalidations;
+        let mut left = SWEEP_SLICE;
+        while let Some(slot) = self.groups.first_of(group).filter(|_| left > 0) {
+            left -= 1;
+            self.take_out(shard, slot, RemovalCause::Scope);
+        }
+        let count = self.departures.counts.invalidations - before;
+        if left == 0 {
+            return Err(count);
+        }
+        self.groups.end(group);
+        Ok(count)
     }
 
     /// Tells of what has left and shows the counts: before the capacity is given back, because another
@@ -172,6 +208,7 @@ impl<K, V> Fold<K, V> {
         let slot = self.store.insert(entry, weight);
         let Self { scopes, store, .. } = self;
         scopes.admit(slot, entry.get().stamp(), weight, |other| stamp_at(store, other));
+        self.groups.admit(slot, &entry.get().key);
         slot
     }
 
@@ -183,6 +220,7 @@ impl<K, V> Fold<K, V> {
         let (old, new) = (old.get().stamp(), entry.get().stamp());
         let of = |other| stamp_at(store, other);
         scopes.exchange(slot, (old, old_weight), (new, weight), of);
+        self.groups.renew(slot, &entry.get().key);
     }
 
     /// Takes a resident out of the store; whether it is evicted for the capacity.
@@ -190,6 +228,7 @@ impl<K, V> Fold<K, V> {
         let weight = self.store.weight_of(slot);
         let entry = self.store.remove(slot);
         self.scopes.expel(slot, entry.get().stamp(), weight, evicted);
+        self.groups.expel(slot, &entry.get().key, evicted);
         entry
     }
 
@@ -225,6 +264,7 @@ impl<K, V> Fold<K, V> {
         counts.panics = self.departures.panics.total();
         shard.published.publish(counts);
         self.scopes.publish();
+        self.groups.publish();
     }
 
     /// Gives up a store that may be in any state: it is leaked, but the other shards do not wait for its

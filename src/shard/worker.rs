@@ -9,6 +9,7 @@ use super::Shard;
 use super::command::Command;
 use super::departures::Panics;
 use super::fold::{Fold, Settings};
+use super::groups::Group;
 use super::pending::Pending;
 use super::scopes::Scopes;
 use super::signal::Nap;
@@ -143,6 +144,7 @@ impl<K: Eq, V> Worker<K, V> {
                 marks &= marks - 1;
             }
             // Between words, so that a large batch never stands far above the capacity.
+            self.fold.thin_out(shard);
             self.fold.evict(shard, false);
         }
         for (node, generation) in self.fresh.drain(..) {
@@ -221,6 +223,10 @@ impl<K: Eq, V> Worker<K, V> {
                     }
                     return Next::Again;
                 }
+                Command::End { group, count, answer } => {
+                    self.end(group, count, answer);
+                    return Next::Again;
+                }
                 Command::Probe(idle) => self.probe(idle),
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
                 Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
@@ -257,6 +263,22 @@ impl<K: Eq, V> Worker<K, V> {
             Some(count) => {
                 self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
                 None
+            }
+        }
+    }
+
+    /// One slice of what the end of a group has to take out; if there is more, the next.
+    fn end(&mut self, group: Arc<Group>, count: u64, answer: Responder<u64>) {
+        let shard = &self.shards[self.number];
+        let swept = self.fold.sweep_group(shard, &group);
+        self.fold.departures.announce();
+        self.fold.publish_counts(shard);
+        match swept {
+            Err(more) => {
+                self.commands.push_front(Command::End { group, count: count + more, answer });
+            }
+            Ok(rest) => {
+                self.fold.departures.panics.catch(|| answer.answer(Ok(count + rest)));
             }
         }
     }

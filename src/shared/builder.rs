@@ -69,7 +69,10 @@ impl SharedCacheBuilder {
     ///
     /// As [`CacheBuilder::build`].
     pub fn build(self) -> Result<SharedCache, Error> {
-        Ok(SharedCache { handle: self.core.build()?, spaces: Arc::new(Spaces::new(hasher())) })
+        let spaces = Spaces::new(hasher());
+        let handle = self.core.grouping(spaces.grouping()).build()?;
+        let spaces = Arc::new(spaces.over(handle.front().shards.len()));
+        Ok(SharedCache { handle, spaces })
     }
 }
 
@@ -86,7 +89,7 @@ impl fmt::Debug for SharedCacheBuilder {
 #[must_use = "options do nothing until they are built"]
 pub struct NamespaceBuilder<'a, K, V> {
     at: ScopedHandle<AnyKey, AnyValue>,
-    spaces: &'a Spaces,
+    spaces: &'a Arc<Spaces>,
     name: &'a str,
     options: Options,
     types: PhantomData<fn() -> (K, V)>,
@@ -95,7 +98,7 @@ pub struct NamespaceBuilder<'a, K, V> {
 impl<'a, K, V> NamespaceBuilder<'a, K, V> {
     pub(super) fn new(
         at: ScopedHandle<AnyKey, AnyValue>,
-        spaces: &'a Spaces,
+        spaces: &'a Arc<Spaces>,
         name: &'a str,
     ) -> Self {
         Self { at, spaces, name, options: Options::default(), types: PhantomData }
@@ -105,6 +108,16 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
     /// says, or the cache; not zero. Clamped to 584 years.
     pub fn time_to_live(mut self, duration: Duration) -> Self {
         self.options.time_to_live = Some(duration);
+        self
+    }
+
+    /// The most entries of this namespace, in all scopes together; at least 1. What is above it leaves by
+    /// age of its last use, roughly: what was read since the last look is spared once. Up to 4,096 the
+    /// namespace has one shard, and the bound is reached exactly; above, each shard has its part, so it may
+    /// be missed by a little and is never exceeded. It holds whenever the shards have caught up. Default:
+    /// as many as the cache has room for.
+    pub fn max_items(mut self, most: u64) -> Self {
+        self.options.max_items = Some(most);
         self
     }
 
@@ -127,8 +140,11 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
                 "a positive duration, or none for entries that stay",
             ));
         }
+        if self.options.max_items == Some(0) {
+            return Err(Error::setting("max_items", 0, "at least 1, or none for no bound"));
+        }
         let space = self.spaces.enter(self.name, Types::of::<K, V>(), self.options)?;
-        Ok(Namespace::new(self.at, space))
+        Ok(Namespace::new(self.at, space, Arc::clone(self.spaces)))
     }
 }
 

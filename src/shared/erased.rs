@@ -79,7 +79,7 @@ macro_rules! in_place {
 
             /// The key, if it has this tag.
             #[inline]
-            fn get<K: 'static>(&self, tag: Tag) -> Option<&K> {
+            pub(crate) fn get<K: 'static>(&self, tag: Tag) -> Option<&K> {
                 let wanted = TypeId::of::<K>();
                 $(if wanted == TypeId::of::<$type>() {
                     return match &self.0 {

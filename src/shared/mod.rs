@@ -8,7 +8,7 @@
 pub(crate) mod builder;
 mod erased;
 pub(crate) mod namespace;
-mod space;
+pub(crate) mod space;
 
 use crate::error::Error;
 use crate::scope::path::ScopeId;
@@ -136,7 +136,7 @@ impl SharedCache {
     /// All counters at this moment, of all namespaces and scopes together.
     #[must_use]
     pub fn stats(&self) -> Stats {
-        self.handle.stats()
+        self.spaces.stats(self.handle.stats())
     }
 
     /// How many entries there are in all namespaces and scopes together, as of the shards' last folds.
@@ -159,12 +159,13 @@ impl SharedCache {
 
     /// The figures of every scope in use, all namespaces together. As [`CacheHandle::scopes`].
     pub fn scopes(&self) -> Reply<ScopesSnapshot> {
-        self.handle.scopes()
+        Reply::ready(self.handle.front().scopes(self.stats()))
     }
 
     /// As [`CacheHandle::top_scopes`], all namespaces together.
     pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
-        self.handle.top_scopes(n, by)
+        let scopes = self.handle.front().scopes(self.stats());
+        Reply::ready(scopes.top(n, by).into_iter().cloned().collect())
     }
 }
 

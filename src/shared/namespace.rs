@@ -1,14 +1,14 @@
 //! [`Namespace`]: the typed view of a shared cache, one short method for each verb. Layer: front.
 
 use super::erased::{AnyKey, AnyValue, Typed};
-use super::space::{Space, Within};
+use super::space::{NamespaceStats, Space, Spaces, Within};
 use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
 use crate::handle::never;
 use crate::load;
 use crate::scope::path::ScopeId;
 use crate::scope::snapshot::ScopePath;
-use crate::sync::reclaim;
+use crate::sync::reclaim::{self, Guard};
 use crate::{Reply, ScopedHandle};
 use equivalent::Equivalent;
 use std::convert::Infallible;
@@ -28,6 +28,7 @@ use std::time::Duration;
 pub struct Namespace<K, V> {
     at: ScopedHandle<AnyKey, AnyValue>,
     space: Arc<Space>,
+    spaces: Arc<Spaces>,
     types: PhantomData<fn() -> (K, V)>,
 }
 
@@ -36,8 +37,12 @@ where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    pub(super) fn new(at: ScopedHandle<AnyKey, AnyValue>, space: Arc<Space>) -> Self {
-        Self { at, space, types: PhantomData }
+    pub(super) fn new(
+        at: ScopedHandle<AnyKey, AnyValue>,
+        space: Arc<Space>,
+        spaces: Arc<Spaces>,
+    ) -> Self {
+        Self { at, space, spaces, types: PhantomData }
     }
 
     #[inline]
@@ -52,6 +57,22 @@ where
 
     fn own(&self, key: K) -> AnyKey {
         AnyKey::new(self.space.tag(), key)
+    }
+
+    /// The value of a key that has one. Counts no miss: who finds none goes on to load, and that does.
+    #[inline]
+    fn hit<Q>(&self, key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let (front, place, ask) = (self.at.front(), self.place(), self.ask(key));
+        let pinned = reclaim::pin();
+        let live = match place.global() {
+            Some(place) => front.glance(place, &ask, &pinned),
+            None => front.glance(place, &ask, &pinned),
+        };
+        live.map(|live| live.value().view::<V>().clone())
     }
 
     /// The name of the namespace.
@@ -71,7 +92,8 @@ where
         L: AsRef<str>,
         I: Into<ScopeId<'i>>,
     {
-        Ok(Self::new(self.at.scope(path)?, Arc::clone(&self.space)))
+        let Self { at, space, spaces, .. } = self;
+        Ok(Self::new(at.scope(path)?, Arc::clone(space), Arc::clone(spaces)))
     }
 
     /// The levels and ids of the scope that this view is of; none for the global scope.
@@ -161,6 +183,9 @@ where
         Q: ToKey<K> + ?Sized,
         V: Clone,
     {
+        if let Some(value) = self.hit(key) {
+            return value;
+        }
         let loader = || Ok::<_, Infallible>(loader());
         never(load::blocking(self.at.front(), self.place(), self.ask(key), loader))
     }
@@ -180,6 +205,9 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
+        if let Some(value) = self.hit(key) {
+            return Ok(value);
+        }
         load::blocking(self.at.front(), self.place(), self.ask(key), loader)
     }
 
@@ -189,6 +217,9 @@ where
         Q: ToKey<K> + ?Sized,
         V: Clone,
     {
+        if let Some(value) = self.hit(key) {
+            return value;
+        }
         let loader = async { Ok::<_, Infallible>(loader.await) };
         never(load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await)
     }
@@ -208,7 +239,59 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
+        if let Some(value) = self.hit(key) {
+            return Ok(value);
+        }
         load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await
+    }
+
+    /// Clones of all live entries of this namespace in this scope, but not in those below it, in no
+    /// particular order, each shard's as of one moment.
+    ///
+    /// # Errors
+    ///
+    /// The reply's: [`Error::is_panic`] if a clone panicked.
+    pub fn entries(&self) -> Reply<Vec<(K, V)>>
+    where
+        K: Clone,
+        V: Clone,
+    {
+        let tag = self.space.tag();
+        self.at.front().pick(self.at.node(), move |key, value| {
+            let key: &K = key.get(tag)?;
+            Some((key.clone(), value.view::<V>().clone()))
+        })
+    }
+
+    /// Empties the namespace: in **all** scopes, whichever one this view is of; to empty one scope, evict
+    /// that. Invisible to every reader when this returns, and loads and writes that were issued before are
+    /// not stored. The reply says how many live entries that removed.
+    pub fn clear(&self) -> Reply<u64> {
+        self.spaces.clear(self.at.front(), &self.space)
+    }
+
+    /// The figures of the namespace, in all scopes together.
+    #[must_use]
+    pub fn stats(&self) -> NamespaceStats {
+        self.space.stats()
+    }
+
+    /// How many entries the namespace has in all scopes together, as of the shards' last folds.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.space.len()
+    }
+
+    /// Whether the namespace has no entries in any scope, as of the shards' last folds.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// As [`CacheHandle::pin`](crate::CacheHandle::pin).
+    #[must_use]
+    pub fn pin(&self) -> NamespaceView<'_, K, V> {
+        NamespaceView { namespace: self, guard: reclaim::pin() }
     }
 
     /// As [`CacheHandle::flush`](crate::CacheHandle::flush): of the whole cache.
@@ -224,12 +307,50 @@ where
 
 impl<K, V> Clone for Namespace<K, V> {
     fn clone(&self) -> Self {
-        Self { at: self.at.clone(), space: Arc::clone(&self.space), types: PhantomData }
+        let Self { at, space, spaces, .. } = self;
+        Self {
+            at: at.clone(),
+            space: Arc::clone(space),
+            spaces: Arc::clone(spaces),
+            types: PhantomData,
+        }
     }
 }
 
 impl<K, V> fmt::Debug for Namespace<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Namespace").field("name", &self.space.name()).finish_non_exhaustive()
+    }
+}
+
+/// One namespace in one scope as one thread reads it in place: what a
+/// [`PinnedView`](crate::PinnedView) is to a whole cache.
+///
+/// From [`Namespace::pin`].
+pub struct NamespaceView<'a, K, V> {
+    namespace: &'a Namespace<K, V>,
+    guard: Guard,
+}
+
+impl<K, V> NamespaceView<'_, K, V>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    /// The value of a key, as [`PinnedView::get`](crate::PinnedView::get).
+    #[inline]
+    pub fn get<Q>(&self, key: &Q) -> Option<&V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let Self { namespace, guard } = self;
+        let live = namespace.at.front().look(namespace.place(), &namespace.ask(key), guard)?;
+        Some(live.value().view())
+    }
+}
+
+impl<K, V> fmt::Debug for NamespaceView<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceView").finish_non_exhaustive()
     }
 }

@@ -1,14 +1,18 @@
 //! The namespaces of a shared cache, found by name, and what all views of one have in common.
 //! Layer: front.
 
-use super::erased::Tag;
+use super::erased::{AnyKey, AnyValue, Tag};
 use crate::error::Error;
+use crate::front::Front;
 use crate::scope::ScopeStamp;
 use crate::scope::node::{Global, Node, Place};
 use crate::scope::tree::LevelId;
-use crate::stats::{Caller, CallerCounts};
+use crate::shard::command::Command;
+use crate::shard::groups::{Group, GroupFigures, Grouping};
+use crate::stats::{CALLER_COUNTS, Caller, CallerCounts};
 use crate::sync::map::Map;
 use crate::sync::{AtomicU64, Ordering};
+use crate::{Reply, Stats};
 use equivalent::Equivalent;
 use std::any::{TypeId, type_name};
 use std::fmt;
@@ -19,20 +23,25 @@ use std::time::Duration;
 /// All namespaces of one cache. They are the program's, not its data's: none is ever forgotten.
 pub(crate) struct Spaces {
     named: Map<Name, ()>,
-    numbers: AtomicU64,
+    groups: Arc<Map<u32, Arc<Group>>>,
+    shards: usize,
+    /// Tags that were given out.
+    tags: AtomicU64,
     hasher: ahash::RandomState,
 }
 
 /// One namespace: its types, its options, its figures.
 pub(crate) struct Space {
     name: Box<str>,
-    number: u32,
     salt: u64,
+    /// The bits of a hash that the salt is added to; the others are the salt's alone.
+    kept: u64,
+    /// The tag of its keys since it was last cleared.
+    tag: AtomicU64,
+    counts: CallerCounts,
+    figures: Arc<GroupFigures>,
     types: Types,
     options: Options,
-    /// What was stored or asked for under an older one was cleared.
-    generation: AtomicU64,
-    counts: CallerCounts,
 }
 
 /// The types of keys and values.
@@ -46,6 +55,7 @@ pub(crate) struct Types {
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
 pub(crate) struct Options {
     pub(crate) time_to_live: Option<Duration>,
+    pub(crate) max_items: Option<u64>,
 }
 
 /// A namespace as the map holds it: equal to what has the same name.
@@ -102,7 +112,17 @@ impl fmt::Display for Types {
 
 impl Spaces {
     pub(crate) fn new(hasher: ahash::RandomState) -> Self {
-        Self { named: Map::new(), numbers: AtomicU64::new(0), hasher }
+        let (named, groups) = (Map::new(), Arc::new(Map::new()));
+        Self { named, groups, shards: 0, tags: AtomicU64::new(0), hasher }
+    }
+
+    /// What the shards are told of them.
+    pub(crate) fn grouping(&self) -> Grouping<AnyKey> {
+        Grouping { of: |key| key.tag().0, all: Arc::clone(&self.groups) }
+    }
+
+    pub(crate) fn over(self, shards: usize) -> Self {
+        Self { shards, ..self }
     }
 
     /// The namespace of a name, made if there is none. If there is one, it must be of these types, and have
@@ -114,8 +134,8 @@ impl Spaces {
         asked: Options,
     ) -> Result<Arc<Space>, Error> {
         let hash = self.hasher.hash_one(name);
+        let wanted = Wanted { hash, name };
         loop {
-            let wanted = Wanted { hash, name };
             if let Some(space) = self.named.find(&wanted, |name, ()| Arc::clone(&name.space)) {
                 space.check(types, asked)?;
                 return Ok(space);
@@ -124,32 +144,80 @@ impl Spaces {
                 let fault = "the name of the namespace is empty".into();
                 return Err(Error::namespace(fault, "give it one".into()));
             }
-            // Relaxed: a number is of one namespace, and says nothing else.
-            let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-            let number = u32::try_from(number).ok().filter(|n| *n < u32::MAX);
-            let number = number.ok_or_else(too_many)?;
+            let is_alone = asked.max_items.is_some_and(|most| most <= ONE_SHARD);
+            let figures = Arc::default();
+            let group = self.begin(asked.max_items, &figures).ok_or_else(too_many)?;
             let space = Arc::new(Space {
                 name: name.into(),
-                number,
-                salt: self.hasher.hash_one((number, "namespace")),
+                salt: self.hasher.hash_one((group.number, "namespace")),
+                kept: if is_alone { u64::MAX >> SHARD_BITS } else { u64::MAX },
+                tag: AtomicU64::new(group.number.into()),
+                counts: CallerCounts::new(),
+                figures,
                 types,
                 options: asked,
-                generation: AtomicU64::new(number.into()),
-                counts: CallerCounts::new(),
             });
-            // If another was faster, its namespace is found.
             if self.named.insert_new(Name { hash, space: Arc::clone(&space) }, ()) {
                 return Ok(space);
             }
+            // Another was faster, and is found.
+            self.groups.remove_if(&group.number, |_, _| true);
         }
+    }
+
+    /// A new group; nothing if there is no tag left.
+    fn begin(&self, most: Option<u64>, figures: &Arc<GroupFigures>) -> Option<Arc<Group>> {
+        // Relaxed: a tag is of one group, and says nothing else.
+        let tag = self.tags.fetch_add(1, Ordering::Relaxed);
+        let tag = u32::try_from(tag).ok()?;
+        let limit = match most {
+            None => u64::MAX,
+            Some(most) if most <= ONE_SHARD => most,
+            Some(most) => most / self.shards as u64,
+        };
+        let group = Arc::new(Group::new(tag, limit, self.shards, Arc::clone(figures)));
+        let is_new = self.groups.insert_new(tag, Arc::clone(&group));
+        debug_assert!(is_new, "a tag is given out once");
+        Some(group)
+    }
+
+    /// The figures of the cache, with what was counted by namespaces.
+    pub(crate) fn stats(&self, mut stats: Stats) -> Stats {
+        self.named.for_each(|Name { space, .. }, ()| {
+            let counts = space.counts.sum();
+            stats.callers = std::array::from_fn(|i| stats.callers[i] + counts[i]);
+        });
+        stats
+    }
+
+    /// Empties a namespace. When this returns no reader sees anything of it, and writes and loads that were
+    /// issued before are not stored, nor joined.
+    pub(crate) fn clear(&self, front: &Front<AnyKey, AnyValue>, space: &Space) -> Reply<u64> {
+        let Some(next) = self.begin(space.options.max_items, &space.figures) else {
+            // Four thousand million clears: from now on each takes all with it.
+            return front.evict(front.trie.root());
+        };
+        // AcqRel: whoever has the new tag finds its group [edge: map].
+        let tag = space.tag.swap(next.number.into(), Ordering::AcqRel) as u32;
+        let Some(ended) = self.groups.find(&tag, |_, group| Arc::clone(group)) else {
+            return Reply::ready(0);
+        };
+        let end = |answer| Command::End { group: Arc::clone(&ended), count: 0, answer };
+        front.ask_all(|a, b| a + b, end)
     }
 }
 
 #[cold]
 fn too_many() -> Error {
-    let fault = "there are 16,777,216 namespaces, as many as a cache can tell apart".into();
+    let fault = "there are as many namespaces as a cache can tell apart".into();
     Error::namespace(fault, "make scopes of what is as numerous as data".into())
 }
+
+/// Of so many items or fewer a namespace has all in one shard: then the limit is exact, and who was read
+/// least recently is known among all.
+const ONE_SHARD: u64 = 4096;
+/// The high bits of a hash, which decide about the shard.
+const SHARD_BITS: u32 = 22;
 
 impl Space {
     pub(crate) fn name(&self) -> &str {
@@ -159,9 +227,22 @@ impl Space {
     /// The tag of keys that are stored or asked for now.
     #[inline]
     pub(crate) fn tag(&self) -> Tag {
-        // Relaxed: who learns that it was cleared, or finds an entry, does so through an edge of its own,
-        // and then coherence of this variable shows what the other saw.
-        Tag(self.generation.load(Ordering::Relaxed) as u32)
+        // Acquire: a shard finds the group of what is written under it [edge: map]. That it was cleared
+        // another thread learns through an edge of its own.
+        Tag(self.tag.load(Ordering::Acquire) as u32)
+    }
+
+    /// The figures of the namespace at this moment.
+    pub(crate) fn stats(&self) -> NamespaceStats {
+        NamespaceStats {
+            callers: self.counts.sum(),
+            len: self.figures.live(),
+            evictions: self.figures.evictions(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        self.figures.live()
     }
 
     fn check(&self, types: Types, asked: Options) -> Result<(), Error> {
@@ -172,13 +253,89 @@ impl Space {
                 "ask for those, or under another name".into(),
             ));
         }
-        match (asked.time_to_live, options.time_to_live) {
-            (Some(asked), own) if own != Some(asked) => Err(Error::namespace(
-                format!("the namespace {name:?} has a time_to_live of {own:?}, not {asked:?}"),
-                "ask for the same, or for none, or under another name".into(),
-            )),
-            _ => Ok(()),
-        }
+        let Options { time_to_live, max_items } = asked;
+        contradicts("time_to_live", name, options.time_to_live, time_to_live)?;
+        contradicts("max_items", name, options.max_items, max_items)
+    }
+}
+
+/// An error if an option is asked for that the namespace has not.
+fn contradicts<T: PartialEq + fmt::Debug>(
+    option: &str,
+    name: &str,
+    own: Option<T>,
+    asked: Option<T>,
+) -> Result<(), Error> {
+    if asked.is_none() || own == asked {
+        return Ok(());
+    }
+    let [own, asked] = [own, asked].map(|value| {
+        value.map_or_else(|| format!("no {option}"), |v| format!("a {option} of {v:?}"))
+    });
+    Err(Error::namespace(
+        format!("the namespace {name:?} has {own}, not {asked}"),
+        "ask for what it has, or for none, or under another name".into(),
+    ))
+}
+
+/// The figures of a namespace at one moment, all scopes together.
+///
+/// What callers count is exact; how many entries there are and were evicted is exact after a flush.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NamespaceStats {
+    callers: [u64; CALLER_COUNTS],
+    len: u64,
+    evictions: u64,
+}
+
+impl NamespaceStats {
+    /// Reads that found a live value.
+    #[must_use]
+    pub fn hits(&self) -> u64 {
+        self.callers[Caller::Hit as usize]
+    }
+
+    /// Reads that did not.
+    #[must_use]
+    pub fn misses(&self) -> u64 {
+        self.callers[Caller::Miss as usize]
+    }
+
+    /// Loaders that were started.
+    #[must_use]
+    pub fn loads(&self) -> u64 {
+        self.callers[Caller::Load as usize]
+    }
+
+    /// Loaders that returned an error, panicked or were cancelled.
+    #[must_use]
+    pub fn load_failures(&self) -> u64 {
+        self.callers[Caller::LoadFailure as usize]
+    }
+
+    /// Entries evicted to stay within the capacity of the cache, or the namespace's `max_items`.
+    #[must_use]
+    pub fn evictions(&self) -> u64 {
+        self.evictions
+    }
+
+    /// Entries in the namespace.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Hits out of hits and misses, from 0.0 to 1.0; 0.0 before the first read.
+    #[must_use]
+    pub fn hit_ratio(&self) -> f64 {
+        let reads = self.hits() + self.misses();
+        if reads == 0 { 0.0 } else { self.hits() as f64 / reads as f64 }
     }
 }
 
@@ -214,6 +371,11 @@ impl Place for Within<'_> {
     }
 
     #[inline]
+    fn aim(self, hash: u64) -> u64 {
+        (hash ^ self.node.salt()) & self.space.kept ^ self.space.salt
+    }
+
+    #[inline]
     fn now(self) -> ScopeStamp {
         self.node.now()
     }
@@ -244,6 +406,11 @@ impl Place for WithinGlobal<'_> {
     #[inline]
     fn salt(self) -> u64 {
         self.space.salt
+    }
+
+    #[inline]
+    fn aim(self, hash: u64) -> u64 {
+        hash & self.space.kept ^ self.space.salt
     }
 
     #[inline]

@@ -100,6 +100,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             weigher: None,
             listener: None,
             clock: clock.clone(),
+            grouping: None,
         };
         let worker = Worker::new(Arc::clone(&shards), 0, Arc::clone(&trie), settings);
         (Self { cache: CacheHandle::from_front(front), shards, trie, clock }, worker)
