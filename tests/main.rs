@@ -4,6 +4,7 @@ mod support;
 
 mod api;
 mod auto_traits;
+mod behaviour;
 mod cancel;
 mod errors;
 mod eviction;

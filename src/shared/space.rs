@@ -358,7 +358,7 @@ impl<'a> Within<'a> {
     #[inline]
     pub(crate) fn global(self) -> Option<WithinGlobal<'a>> {
         let Self { node, space } = self;
-        node.parent().is_none().then_some(WithinGlobal { global: Global(node), space })
+        node.parent().is_none().then_some(WithinGlobal { global: Global::new(node.generation()), space })
     }
 }
 
