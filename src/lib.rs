@@ -52,4 +52,11 @@ pub use shared::{SharedCache, SharedScope};
 pub use stats::Stats;
 pub use view::{PinnedView, ScopedView};
 
+#[cfg(feature = "macros")]
+pub use cacheado_macros::memoize;
 pub use equivalent::Equivalent;
+
+#[cfg(feature = "macros")]
+#[doc(hidden)]
+#[path = "memoize/mod.rs"]
+pub mod __memoize;

@@ -11,6 +11,7 @@ mod eviction;
 mod expiry;
 mod load;
 mod lost_races;
+mod memoize;
 mod model;
 mod panics;
 mod pressure;

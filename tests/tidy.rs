@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 4] = [
     &["stats", "clock", "error", "sync", "reply", "removal", "testing", "shard_thread", "process"],
     &["store", "scope"],
     &["shard"],
-    &["front", "handle", "scoped", "load", "builder", "view", "ask", "shared"],
+    &["front", "handle", "scoped", "load", "builder", "view", "ask", "shared", "memoize"],
 ];
 
 /// What the documentation promises: its edges with the models named beside them, its invariants,
@@ -440,6 +440,15 @@ fn every_file_says_what_it_is() {
 fn files_and_functions_are_short() {
     assert_clean(keeps_lengths);
     assert_all_clean(&below("tests"), keeps_file_length);
+}
+
+#[test]
+fn the_macros_say_what_they_are_and_are_short() {
+    let found: Findings = below("macros/src")
+        .iter()
+        .flat_map(|source| opens_with_doc(source).into_iter().chain(keeps_lengths(source)))
+        .collect();
+    assert!(found.is_empty(), "\n{}\n", found.join("\n"));
 }
 
 #[test]

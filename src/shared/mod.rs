@@ -3,7 +3,7 @@
 //! 1. [`namespace`]: the typed view, with the verbs.
 //! 2. [`erased`]: what the one core holds, and how typed callers see it.
 //! 3. [`space`]: what all views of one namespace have in common.
-//! 4. [`builder`]: settings.
+//! 4. [`builder`][]: settings.
 
 pub(crate) mod builder;
 mod erased;

@@ -47,7 +47,12 @@ where
 
     #[inline]
     fn place(&self) -> Within<'_> {
-        Within { node: self.at.node(), space: &self.space }
+        self.lasting(None)
+    }
+
+    #[inline]
+    fn lasting(&self, time_to_live: Option<Duration>) -> Within<'_> {
+        Within { node: self.at.node(), space: &self.space, time_to_live }
     }
 
     #[inline]
@@ -205,10 +210,26 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
+        self.load(key, None, loader)
+    }
+
+    /// As [`try_get_or_load`](Self::try_get_or_load), with a time to live of what this call loads.
+    #[inline]
+    pub(crate) fn load<Q, E>(
+        &self,
+        key: &Q,
+        time_to_live: Option<Duration>,
+        loader: impl FnOnce() -> Result<V, E>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+        E: Send + Sync + 'static,
+    {
         if let Some(value) = self.hit(key) {
             return Ok(value);
         }
-        load::blocking(self.at.front(), self.place(), self.ask(key), loader)
+        load::blocking(self.at.front(), self.lasting(time_to_live), self.ask(key), loader)
     }
 
     /// As [`CacheHandle::get_or_load_async`](crate::CacheHandle::get_or_load_async).
@@ -239,10 +260,26 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
+        self.load_async(key, None, loader).await
+    }
+
+    /// As [`try_get_or_load_async`](Self::try_get_or_load_async), with a time to live of what this call
+    /// loads.
+    pub(crate) async fn load_async<Q, E>(
+        &self,
+        key: &Q,
+        time_to_live: Option<Duration>,
+        loader: impl Future<Output = Result<V, E>>,
+    ) -> Result<V, Arc<E>>
+    where
+        Q: ToKey<K> + ?Sized,
+        V: Clone,
+        E: Send + Sync + 'static,
+    {
         if let Some(value) = self.hit(key) {
             return Ok(value);
         }
-        load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await
+        load::awaiting(self.at.front(), self.lasting(time_to_live), self.ask(key), loader).await
     }
 
     /// Clones of all live entries of this namespace in this scope, but not in those below it, in no

@@ -344,6 +344,8 @@ impl NamespaceStats {
 pub(crate) struct Within<'a> {
     pub(crate) node: &'a Node,
     pub(crate) space: &'a Space,
+    /// Of what this call writes, if it says so.
+    pub(crate) time_to_live: Option<Duration>,
 }
 
 /// The global scope as one namespace sees it: the same, without what it costs to be one of many.
@@ -357,8 +359,10 @@ impl<'a> Within<'a> {
     /// The place, if its scope is the global one.
     #[inline]
     pub(crate) fn global(self) -> Option<WithinGlobal<'a>> {
-        let Self { node, space } = self;
-        node.parent().is_none().then_some(WithinGlobal { global: Global::new(node.generation()), space })
+        let Self { node, space, .. } = self;
+        node.parent()
+            .is_none()
+            .then_some(WithinGlobal { global: Global::new(node.generation()), space })
     }
 }
 
@@ -387,7 +391,7 @@ impl Place for Within<'_> {
 
     #[inline]
     fn time_to_live(self) -> Option<Duration> {
-        self.space.options.time_to_live
+        self.time_to_live.or(self.space.options.time_to_live)
     }
 
     #[inline]

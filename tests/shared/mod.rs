@@ -1,5 +1,7 @@
 //! Shared caches: namespaces of many types in one cache.
 
+mod limits;
+
 use crate::support::{Gate, Ledger, bounded, eventually, ms};
 use cacheado::testing::ManualClock;
 use cacheado::{Equivalent, Namespace, ScopeFigure, SharedCache, ToKey};
@@ -266,68 +268,6 @@ fn options_that_contradict_are_errors_that_name_both() {
     assert!(asked(0).expect_err("zero").is_invalid_setting());
     let zero = cache.namespace_builder::<u64, u64>("zero").time_to_live(ms(0)).build();
     assert!(zero.expect_err("zero").is_invalid_setting());
-}
-
-#[test]
-fn a_namespace_has_at_most_its_max_items() {
-    for shards in [1, 4] {
-        let cache = cache(shards);
-        let few: Namespace<u64, u64> =
-            cache.namespace_builder("few").max_items(2).build().expect("new");
-        let other: Namespace<u64, u64> = cache.namespace("other").expect("new");
-        let (acme, user) = (few.scope(ACME).expect("valid"), few.scope([("organization", 2)]));
-        for i in 0..100 {
-            few.insert(i, i);
-            other.insert(i, i);
-            acme.insert(i, i);
-            user.as_ref().expect("valid").insert(i, i);
-            if i % 10 == 0 {
-                flush(&cache);
-                assert_eq!(few.len(), 2.min(3 * (i + 1)));
-            }
-        }
-        flush(&cache);
-        assert_eq!((few.len(), other.len(), cache.len()), (2, 100, 102));
-        assert_eq!(few.stats().evictions(), 298);
-        assert_eq!(few.clear().wait().expect("alive"), 2);
-        few.insert(1, 1);
-        few.insert(2, 2);
-        few.insert(3, 3);
-        flush(&cache);
-        assert_eq!((few.len(), few.get(&3)), (2, Some(3)), "a clear does not end the limit");
-    }
-}
-
-#[test]
-fn what_was_read_outlives_what_was_not() {
-    for shards in [1, 4] {
-        let cache = cache(shards);
-        let few: Namespace<u64, u64> =
-            cache.namespace_builder("few").max_items(3).build().expect("new");
-        for key in 1..=3 {
-            few.insert(key, key);
-            flush(&cache);
-        }
-        for new in 4..20 {
-            assert_eq!(few.get(&1), Some(1), "it was read each time");
-            few.insert(new, new);
-            flush(&cache);
-            assert_eq!(few.len(), 3);
-            assert_eq!(few.peek(&new), Some(new), "the newest stays");
-        }
-    }
-}
-
-#[test]
-fn many_items_are_bounded_over_several_shards() {
-    let cache = cache(4);
-    let many: Namespace<u64, u64> =
-        cache.namespace_builder("many").max_items(10_000).build().expect("new");
-    for i in 0..50_000 {
-        many.insert(i, i);
-    }
-    flush(&cache);
-    assert!((9_900..=10_000).contains(&many.len()), "{} items", many.len());
 }
 
 #[test]

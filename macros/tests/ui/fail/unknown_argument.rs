@@ -1,0 +1,12 @@
+//! An argument that there is not.
+use cacheado::{SharedCache, memoize};
+use std::sync::LazyLock;
+
+static CACHE: LazyLock<SharedCache> = LazyLock::new(SharedCache::new);
+
+#[memoize(cache = CACHE, tll = "5m")]
+fn load(id: u64) -> u64 {
+    id
+}
+
+fn main() {}
