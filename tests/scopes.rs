@@ -123,6 +123,26 @@ fn an_eviction_reaches_the_subtree_and_nothing_else() {
 }
 
 #[test]
+fn the_eviction_of_any_level_reaches_the_deepest_scope() {
+    on_each_shape(|shards| {
+        let levels: Vec<String> = (0..9).map(|level| format!("level{level}")).collect();
+        let tree = ScopeTree::new([levels.join("/")]).expect("valid levels");
+        let cache: Cache = builder(shards).scopes(tree).build().expect("valid settings");
+        let path: Vec<_> = levels.iter().map(|level| (level, 1)).collect();
+        let scopes: Vec<_> =
+            (1..=path.len()).map(|depth| cache.scope(path[..depth].to_vec())).collect();
+        for scope in scopes.iter().map(|scope| scope.as_ref().expect("a right path")) {
+            let deepest = cache.scope(path.clone()).expect("a right path");
+            put(&deepest, "k", 1);
+            assert_eq!(deepest.get("k"), Some(1));
+            let reply = scope.evict();
+            assert_eq!(deepest.get("k"), None, "evicted from {}", scope.path());
+            assert_eq!(reply.wait().expect("alive"), 1);
+        }
+    });
+}
+
+#[test]
 fn evicting_a_scope_that_never_was_is_zero() {
     let cache: Cache = cache(1);
     let reply = cache.evict_scope([("organization", "nobody")]).expect("a right path");

@@ -33,10 +33,10 @@ pub(crate) struct Node {
     parent: Option<Arc<Node>>,
     salt: u64,
     /// Its own generation and those above it, as far as there is room, and zeros where there is more: added
-    /// up without a branch.
+    /// up without a loop.
     near: [Generation; NEAR],
-    /// There are more than those.
-    is_deep: bool,
+    /// What is above those, if anything.
+    far: Box<[Generation]>,
     number: u32,
     level: LevelId,
 }
@@ -108,16 +108,17 @@ impl Node {
         [path_hash, salt, generation]: [u64; 3],
     ) -> Self {
         let own = Arc::new(AtomicU64::new(generation));
-        let (near, is_deep) = match &parent {
+        let (near, far) = match &parent {
             Some(parent) => {
-                let [a, b, c, _] = &parent.near;
-                // What falls off is a zero, unless the path is deep.
+                let [a, b, c, last] = parent.near.clone();
                 let is_deep = parent.upward().count() >= NEAR;
-                ([own, Arc::clone(a), Arc::clone(b), Arc::clone(c)], is_deep)
+                // What falls off is a zero, unless the path is deep.
+                let far = is_deep.then_some(last).into_iter().chain(parent.far.iter().cloned());
+                ([own, a, b, c], far.collect())
             }
             None => {
                 let nowhere = Arc::new(AtomicU64::new(0));
-                ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], false)
+                ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], Box::default())
             }
         };
         Self {
@@ -134,7 +135,7 @@ impl Node {
             parent,
             salt,
             near,
-            is_deep,
+            far,
             number,
             level,
         }
@@ -180,15 +181,7 @@ impl Node {
     /// if each generation is.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        if self.is_deep {
-            return self.deep_sum();
-        }
-        self.near.iter().map(|of| generation(&**of)).sum()
-    }
-
-    #[cold]
-    fn deep_sum(&self) -> u64 {
-        self.upward().map(|node| generation(&*node.near[0])).sum()
+        self.near.iter().chain(&*self.far).map(|of| generation(&**of)).sum()
     }
 
     /// What a write or a load that begins now belongs to.
