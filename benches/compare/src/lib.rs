@@ -1,11 +1,12 @@
 //! The comparison of the cache with its peers: how fast, how even, how heavy, how quiet.
 //!
 //! [`caches`] gives every peer one surface, [`draws`] makes the keys before anything is timed,
-//! [`selection`] says what is measured by default, [`throughput`], [`latency`], [`memory`] and [`idle`]
-//! measure, [`report`] prints. The binary `memory` counts what is allocated and is therefore apart from
+//! [`selection`] says what is measured by default, [`throughput`], [`latency`], [`calls`], [`memory`] and
+//! [`idle`] measure, [`report`] prints. The binary `memory` counts what is allocated and is therefore apart from
 //! the ones that take the time.
 
 pub mod caches;
+pub mod calls;
 pub mod draws;
 pub mod idle;
 pub mod latency;

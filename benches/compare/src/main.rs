@@ -1,9 +1,9 @@
-//! The program that takes the time: throughput, latency, and what a cache does when it is left alone.
+//! The program that takes the time: throughput, latency, calls, and what a cache does when it is left alone.
 
 use clap::Parser;
 use compare::options::{Options, Table};
 use compare::report::Report;
-use compare::{idle, latency, throughput};
+use compare::{calls, idle, latency, throughput};
 use serde_json::json;
 use std::error::Error;
 use std::fs;
@@ -21,6 +21,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     if asked(Table::Latency) {
         latency::run(&options, &mut report)?;
+    }
+    if asked(Table::Calls) {
+        calls::run(&options, &mut report)?;
     }
     if asked(Table::Throughput) {
         throughput::run(&options, &mut report)?;

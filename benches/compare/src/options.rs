@@ -15,7 +15,7 @@ pub const JSON: &str = "target/compare.jsonl";
 #[command(about, long_about = None)]
 pub struct Options {
     /// Which tables to make.
-    #[arg(long, value_delimiter = ',', default_values = ["throughput", "latency", "idle"])]
+    #[arg(long, value_delimiter = ',', default_values = ["throughput", "latency", "calls", "idle"])]
     pub tables: Vec<Table>,
     /// What is done [default: all].
     #[arg(long, value_delimiter = ',')]
@@ -86,6 +86,8 @@ pub enum Table {
     Throughput,
     /// Percentiles of single operations.
     Latency,
+    /// Calls of functions whose results are kept.
+    Calls,
     /// What a cache does when nothing is asked of it.
     Idle,
 }
