@@ -28,6 +28,11 @@ fn elsewhere(cache: &SharedCache, n: u64) -> u64 {
     n + cache.max_capacity()
 }
 
+#[memoize(cache = CACHE, scope(organization = organization, user = user))]
+fn of_a_user(organization: &str, user: u64, name: &str) -> Result<Arc<str>, cacheado::Error> {
+    Ok(format!("{organization} {user} {name}").into())
+}
+
 /// What a future says that never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -50,6 +55,8 @@ fn a_hit_allocates_nothing() {
     assert_eq!(allocations(call), 0, "borrowed arguments");
     assert_eq!(allocations(|| drop(now(awaited("Ada")))), 0, "async");
     assert_eq!(allocations(|| assert_eq!((any(&7_u64), any(&'a')), (7, 'a'))), 0, "generic");
+    let call = || drop(of_a_user("acme", 7, "Ada"));
+    assert_eq!(allocations(call), 0, "in a scope");
     let cache = SharedCache::new();
     let most = cache.max_capacity();
     let call = || assert_eq!(elsewhere(&cache, 1), 1 + most);

@@ -15,6 +15,21 @@ mod parts;
 pub use known::{Known, namespace};
 pub use parts::{Lent, Parts};
 
+/// What is kept in a scope, which is not entered for that.
+#[inline]
+pub fn find<P, R, K, Q>(
+    namespace: &Namespace<K, P::Value>,
+    scope: &[(&str, ScopeId<'_>)],
+    key: &Q,
+) -> Option<R>
+where
+    P: Policy<R>,
+    Q: ToKey<K>,
+    K: Hash + Eq + Send + Sync + 'static,
+{
+    namespace.hit_below(scope, key).map(P::give)
+}
+
 /// Finds or loads.
 pub fn load<P, R, K, Q>(
     namespace: &Namespace<K, P::Value>,

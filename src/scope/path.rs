@@ -61,6 +61,12 @@ impl ScopeId<'_> {
     }
 }
 
+impl AsRef<str> for ScopeId<'_> {
+    fn as_ref(&self) -> &str {
+        self.as_str()
+    }
+}
+
 impl fmt::Debug for ScopeId<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("ScopeId").field(&self.as_str()).finish()

@@ -131,7 +131,7 @@ impl Trie {
         idle: &mut dyn FnMut(Idle),
     ) -> Result<Arc<Node>, Error> {
         loop {
-            if let Some(node) = self.find(base, steps, count) {
+            if let Some(node) = self.find(base, steps, count, Arc::clone) {
                 if node.enter() {
                     return Ok(node);
                 }
@@ -159,15 +159,34 @@ impl Trie {
 
     /// The scope that `steps` lead to from `base`, if it is in use: by the caller, too, now.
     pub(crate) fn enter_known(&self, base: &Arc<Node>, steps: &Steps<'_>) -> Option<Arc<Node>> {
-        self.find(base, steps, steps.len()).filter(|node| node.enter())
+        self.find(base, steps, steps.len(), Arc::clone).filter(|node| node.enter())
     }
 
-    fn find(&self, base: &Node, steps: &Steps<'_>, count: usize) -> Option<Arc<Node>> {
+    /// What `read` makes of the scope that `steps` lead to from `base`, if there is one. The scope may end
+    /// meanwhile: then it has no entries.
+    #[inline]
+    pub(crate) fn read<R>(
+        &self,
+        base: &Node,
+        steps: &Steps<'_>,
+        read: impl FnOnce(&Node) -> R,
+    ) -> Option<R> {
+        self.find(base, steps, steps.len(), |node| read(node))
+    }
+
+    #[inline]
+    fn find<R>(
+        &self,
+        base: &Node,
+        steps: &Steps<'_>,
+        count: usize,
+        read: impl FnOnce(&Arc<Node>) -> R,
+    ) -> Option<R> {
         let hash = (0..count)
             .map(|i| steps.at(i))
             .fold(base.path_hash(), |above, step| self.hash_of(above, step));
         let wanted = Wanted { hash, base, steps, count };
-        self.seated.find(&wanted, |seat, ()| Arc::clone(&seat.0))
+        self.seated.find(&wanted, |seat, ()| read(&seat.0))
     }
 
     fn hash_of(&self, above: u64, step: &Step<'_>) -> u64 {

@@ -6,7 +6,8 @@ use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
 use crate::handle::never;
 use crate::load;
-use crate::scope::path::ScopeId;
+use crate::scope::node::Node;
+use crate::scope::path::{ScopeId, Steps};
 use crate::scope::snapshot::ScopePath;
 use crate::sync::reclaim::{self, Guard};
 use crate::{Reply, ScopedHandle};
@@ -78,6 +79,26 @@ where
             None => front.glance(place, &ask, &pinned),
         };
         live.map(|live| live.value().view::<V>().clone())
+    }
+
+    /// The value of a key in a scope below this view's, without a view of that scope: who only reads need
+    /// not enter it. Counts no miss, and finds nothing where the path is wrong: who goes on says so.
+    #[inline]
+    pub(crate) fn hit_below<Q>(&self, path: &[(&str, ScopeId<'_>)], key: &Q) -> Option<V>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+        V: Clone,
+    {
+        let (front, base) = (self.at.front(), self.at.node());
+        let path = path.iter().map(|(level, id)| (level, id));
+        let steps = Steps::check(front.trie.tree(), base.level(), path).ok()?;
+        let pinned = reclaim::pin();
+        let find = |node: &Node| {
+            let place = Within { node, space: &self.space, time_to_live: None };
+            front.glance(place, &self.ask(key), &pinned)
+        };
+        let live = front.trie.read(base, &steps, find)??;
+        Some(live.value().view::<V>().clone())
     }
 
     /// The name of the namespace.

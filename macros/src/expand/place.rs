@@ -1,0 +1,141 @@
+//! Where the results of a function are kept: the tokens of cache, namespace and scope.
+
+use super::Writer;
+use crate::args::Ttl;
+use crate::types;
+use proc_macro2::{Span, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::spanned::Spanned;
+use syn::{Expr, Ident, Type};
+
+impl Writer<'_> {
+    /// Statements that end with a local `namespace`, in the scope of the call; where there is one, what it
+    /// has kept is returned first, if that is wanted.
+    pub(super) fn enter(&self, may_return: bool) -> TokenStream {
+        let (namespace, refusal, policy) =
+            (self.place_of_namespace(), self.refusal(), &self.policy);
+        let or_refused = |place: TokenStream| {
+            tokens! {
+                let namespace = match #place {
+                    ::std::result::Result::Ok(namespace) => namespace,
+                    ::std::result::Result::Err(error) => #refusal
+                };
+            }
+        };
+        let namespace = or_refused(namespace);
+        if self.plan.scope.is_empty() {
+            return namespace;
+        }
+        let (levels, scope) = self.scope();
+        let kept = may_return.then(|| {
+            tokens! {
+                if let ::std::option::Option::Some(kept) =
+                    ::cacheado::__memoize::find::<#policy, _, _, _>(&namespace, &#scope, &key)
+                {
+                    return kept;
+                }
+            }
+        });
+        let entered = or_refused(tokens!(namespace.scope(#scope)));
+        tokens!(#namespace #levels #kept #entered)
+    }
+
+    /// An expression: the namespace in the scope of the call, or why there is none.
+    pub(super) fn place(&self) -> TokenStream {
+        let namespace = self.place_of_namespace();
+        if self.plan.scope.is_empty() {
+            return namespace;
+        }
+        let (levels, scope) = self.scope();
+        tokens! {{
+            #levels
+            #namespace.and_then(|namespace| namespace.scope(#scope))
+        }}
+    }
+
+    /// Statements that evaluate the ids of the scope, each once, and an expression: levels and ids.
+    fn scope(&self) -> (TokenStream, TokenStream) {
+        let mut evaluated = tokens!(
+            use ::cacheado::__memoize::{ByReference as _, ByValue as _};
+        );
+        let levels = self.plan.scope.iter().enumerate().map(|(i, level)| {
+            let (name, lent) = (&level.name, self.lent_id(&level.id));
+            let local = Ident::new(&format!("level{i}"), Span::mixed_site());
+            evaluated.extend(quote_spanned!(level.id.span()=> let #local = #lent;));
+            quote_spanned!(level.id.span()=> (#name, (&::cacheado::__memoize::Id(#local)).scope_id()))
+        });
+        let levels: Vec<_> = levels.collect();
+        (evaluated, tokens!([#(#levels),*]))
+    }
+
+    /// A reference to the id of a level.
+    fn lent_id(&self, id: &Expr) -> TokenStream {
+        let is_reference = |name: &Ident| {
+            let mut named =
+                self.function.arguments.iter().filter(|argument| argument.name == *name);
+            named.any(|argument| matches!(types::bare(&argument.ty), Type::Reference(_)))
+        };
+        match id {
+            Expr::Path(path) if path.path.get_ident().is_some_and(is_reference) => quote!(#id),
+            _ => quote_spanned!(id.span()=> &#id),
+        }
+    }
+
+    /// An expression: the namespace, or why there is none.
+    pub(super) fn place_of_namespace(&self) -> TokenStream {
+        if self.plan.fixed {
+            let (neighbour, turbofish) = (&self.neighbour, &self.turbofish);
+            let companion = self.companion("namespace");
+            return quote!(#neighbour #companion #turbofish());
+        }
+        let (name, cache, options) = (self.name(), self.cache(), self.options());
+        let (key, value) = (&self.key, &self.value);
+        tokens!({
+            #cache
+            ::cacheado::__memoize::namespace::<#key, #value>(cache, #name, #options)
+        })
+    }
+
+    /// The namespace in a cache that is always the same, which is found once.
+    pub(super) fn fixed_namespace(&self) -> TokenStream {
+        let (name, cache, options) = (self.name(), self.cache(), self.options());
+        tokens! {
+            static KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
+            let name = #name;
+            if let ::std::option::Option::Some(namespace) = KNOWN.namespace(name) {
+                return ::std::result::Result::Ok(namespace);
+            }
+            #cache
+            KNOWN.learn(cache, name, #options)
+        }
+    }
+
+    /// The name of the namespace: that of the function, which says its module, and what it is generic over.
+    fn name(&self) -> TokenStream {
+        if let Some(name) = &self.plan.name {
+            return name.to_token_stream();
+        }
+        let (neighbour, function, turbofish) =
+            (&self.neighbour, &self.sig().ident, &self.turbofish);
+        tokens!(::std::any::type_name_of_val(&#neighbour #function #turbofish))
+    }
+
+    fn cache(&self) -> TokenStream {
+        let cache = &self.plan.cache;
+        let lent = quote_spanned!(cache.span()=> &#cache);
+        tokens!(let cache: &::cacheado::SharedCache = #lent;)
+    }
+
+    /// A function from the options of a new namespace to those wanted.
+    fn options(&self) -> TokenStream {
+        let time_to_live = match &self.plan.ttl {
+            Some(Ttl::Fixed(duration)) => {
+                let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
+                tokens!(.time_to_live(::std::time::Duration::new(#secs, #nanos)))
+            }
+            _ => TokenStream::new(),
+        };
+        let max_items = self.plan.max_items.as_ref().map(|items| tokens!(.max_items(#items)));
+        tokens!(|options| options #time_to_live #max_items)
+    }
+}
