@@ -14,6 +14,7 @@ use crate::shard::command::Command;
 use crate::shard::entry::{Entry, Expiry, Live, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
+use crate::shard::rouse;
 use crate::stats::{Caller, CallerCounts, Stats};
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::thread::JoinHandle;
@@ -287,7 +288,7 @@ impl<K, V> Front<K, V> {
     /// Evicts a scope and those below it.
     pub(crate) fn evict(&self, node: &Arc<Node>) -> Reply<u64> {
         let generation = node.evict();
-        self.ask_all(
+        self.leave_with_all(
             |a, b| a + b,
             |answer| Command::Evict { node: Arc::clone(node), generation, answer },
         )
@@ -385,6 +386,21 @@ impl<K, V> Front<K, V> {
             return Reply::refused(Error::forked());
         }
         Reply::sum_of(self.shards.len(), add, |i, answer| self.shards[i].send(command(answer)))
+    }
+
+    /// As `ask_all`, for who does not wait for the answer: wakes one shard, which wakes others.
+    pub(crate) fn leave_with_all<T>(
+        &self,
+        add: fn(T, T) -> T,
+        mut command: impl FnMut(Responder<T>) -> Command<K, V>,
+    ) -> Reply<T> {
+        if self.is_forked() {
+            return Reply::refused(Error::forked());
+        }
+        let leave = |i, answer| rouse::leave(&self.shards, i, command(answer));
+        let reply = Reply::sum_of(self.shards.len(), add, leave);
+        rouse::begin(&self.shards);
+        reply
     }
 
     /// Whether this process was forked off the one with the threads. Then nobody may be waited for, and

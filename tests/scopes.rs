@@ -143,6 +143,21 @@ fn the_eviction_of_any_level_reaches_the_deepest_scope() {
 }
 
 #[test]
+fn an_eviction_reaches_each_of_many_shards() {
+    bounded(|| {
+        for shards in [2, 3, 4, 7, 16, 33] {
+            let cache: Cache = cache(shards);
+            let acme = org(&cache, "acme");
+            (0..500_u64).for_each(|i| put(&acme, &i.to_string(), i));
+            flush(&cache);
+            assert_eq!(acme.evict().wait().expect("alive"), 500, "{shards} shards");
+            cache.insert("k".into(), 1);
+            assert_eq!(cache.clear().wait().expect("alive"), 1, "{shards} shards");
+        }
+    });
+}
+
+#[test]
 fn evicting_a_scope_that_never_was_is_zero() {
     let cache: Cache = cache(1);
     let reply = cache.evict_scope([("organization", "nobody")]).expect("a right path");

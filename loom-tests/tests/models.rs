@@ -60,6 +60,7 @@ models! {
         fn a_write_reaches_a_sleeping_shard();
         fn a_command_wakes_a_light_sleeper();
         fn a_late_count_hides_no_command();
+        fn shards_wake_each_other();
         fn a_deep_chain_waits_for_the_shard();
     }
     mailbox {

@@ -1,11 +1,19 @@
 //! Requests about a whole shard: the messages of its mailbox. Layer: shard.
 
 use super::groups::Group;
+use super::rouse::Rouse;
 use crate::removal::Removal;
 use crate::reply::Responder;
 use crate::scope::node::Node;
 use crate::scope::trie::Idle;
 use std::sync::Arc;
+
+/// What lies in the mailbox.
+pub(crate) struct Message<K, V> {
+    pub(crate) command: Command<K, V>,
+    /// Whom to wake, if who sent it did not wake all whom it concerns.
+    pub(crate) rouse: Option<Rouse<K, V>>,
+}
 
 /// One request. Processed in the order of arrival, after what was submitted before it was folded.
 pub(crate) enum Command<K, V> {

@@ -27,6 +27,7 @@ pub(crate) mod index;
 mod link;
 mod op;
 pub(crate) mod pending;
+pub(crate) mod rouse;
 mod scopes;
 pub(crate) mod signal;
 mod state;
@@ -40,7 +41,7 @@ use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally;
-use command::Command;
+use command::{Command, Message};
 use entry::{Entry, Farewell, Head, Live, Seen, State, Validity};
 use flight::{Flight, LoadPermit, Outcome, Waiters};
 use hash::KeyHash;
@@ -56,7 +57,7 @@ pub(crate) struct Shard<K, V> {
     pending: Pending<K, V>,
     /// The most operations that may wait for the shard.
     backlog_limit: i64,
-    mailbox: Mailbox<Command<K, V>>,
+    mailbox: Mailbox<Message<K, V>>,
     signal: Signal,
     published: Published,
 }
@@ -291,15 +292,30 @@ impl<K, V> Shard<K, V> {
 
     /// Sends a request; the shard looks at it at once.
     pub(crate) fn send(&self, command: Command<K, V>) {
-        self.mailbox.send(command);
-        self.signal.submitted();
-        self.signal.wake();
+        self.leave(Message { command, rouse: None });
+        self.heed();
     }
 
     /// Sends what need not be looked at before the shard is awake for something else, or for long enough.
     pub(crate) fn whisper(&self, command: Command<K, V>) {
-        self.mailbox.send(command);
+        self.leave(Message { command, rouse: None });
         self.signal.submitted();
+    }
+
+    /// Puts a message into the mailbox. Somebody must see to it that the shard heeds it.
+    pub(crate) fn leave(&self, message: Message<K, V>) {
+        self.mailbox.send(message);
+    }
+
+    /// Has the shard look into its mailbox for one message more, at once.
+    pub(crate) fn heed(&self) {
+        self.signal.submitted();
+        self.signal.wake();
+    }
+
+    /// The oldest message that was not yet taken. Shard thread only.
+    pub(crate) fn receive(&self) -> Option<Message<K, V>> {
+        self.mailbox.receive()
     }
 
     pub(crate) fn signal(&self) -> &Signal {

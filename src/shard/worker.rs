@@ -6,7 +6,7 @@
 //! accepted and answered every reply. Layer: shard.
 
 use super::Shard;
-use super::command::Command;
+use super::command::{Command, Message};
 use super::departures::Panics;
 use super::fold::{Fold, Settings};
 use super::groups::Group;
@@ -182,8 +182,9 @@ impl<K: Eq, V> Worker<K, V> {
 
     fn take_commands(&mut self) -> u64 {
         let mut came = 0;
-        while let Some(command) = self.shards[self.number].mailbox.receive() {
+        while let Some(Message { command, rouse }) = self.shards[self.number].receive() {
             came += 1;
+            drop(rouse);
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),

@@ -203,7 +203,7 @@ impl Spaces {
             return Reply::ready(0);
         };
         let end = |answer| Command::End { group: Arc::clone(&ended), count: 0, answer };
-        front.ask_all(|a, b| a + b, end)
+        front.leave_with_all(|a, b| a + b, end)
     }
 }
 

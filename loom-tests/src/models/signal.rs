@@ -1,8 +1,10 @@
 //! Sleep and wake: no submit and no command leaves the shard asleep.
 
 use super::rig::{Ledger, Rig, audit, search, settle};
+use crate::shard::Shard;
 use crate::shard::command::Command;
 use crate::shard::pending::DEPTH_LIMIT;
+use crate::shard::rouse;
 use crate::shard::signal::{Nap, Signal};
 use crate::sync::tally;
 use loom::sync::atomic::{AtomicBool, Ordering};
@@ -82,6 +84,39 @@ pub fn a_command_wakes_a_light_sleeper() {
         });
         asker.join().unwrap();
         shard.join().unwrap();
+    });
+}
+
+/// A shard that is left a message is woken by the shard before it, and finds the message: though the one
+/// that wakes it may take its own while it sleeps or before it does.
+pub fn shards_wake_each_other() {
+    search("shards_wake_each_other", 3, || {
+        let shard = || Shard::<u8, u32>::new(None, 8).expect("little memory");
+        let shards: Arc<[_]> = Arc::new([shard(), shard()]);
+        let workers = [0, 1].map(|number: usize| {
+            let shards = Arc::clone(&shards);
+            let worker = loom::thread::spawn(move || {
+                let shard = &shards[number];
+                loop {
+                    shard.signal().sleep(Nap::Deep(None));
+                    if let Some(message) = shard.receive() {
+                        drop(message);
+                        shard.signal().folded(1);
+                        return;
+                    }
+                }
+            });
+            worker
+        });
+        for (shard, worker) in shards.iter().zip(&workers) {
+            shard.signal().bind(worker.thread().clone());
+        }
+        for number in 0..2 {
+            rouse::leave(&shards, number, Command::Relieve { all_shares: false });
+        }
+        rouse::begin(&shards);
+        workers.into_iter().for_each(|worker| worker.join().unwrap());
+        assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
     });
 }
 
