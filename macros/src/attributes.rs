@@ -25,6 +25,11 @@ pub(crate) fn is_inner(attribute: &Attribute) -> bool {
     !["doc", "must_use", "deprecated"].iter().any(|name| attribute.path().is_ident(name))
 }
 
+/// For an argument that the function itself need not look at.
+pub(crate) fn used_by_the_attribute() -> Attribute {
+    parse_quote!(#[allow(unused_variables, reason = "used by cacheado::memoize")])
+}
+
 /// Lints of the user's crate that say nothing to the user about what is generated.
 pub(crate) fn lints() -> TokenStream {
     quote! {

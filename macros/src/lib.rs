@@ -11,6 +11,8 @@ mod expand;
 mod function;
 mod plan;
 mod policy;
+#[cfg(test)]
+mod tests;
 mod types;
 
 use proc_macro2::TokenStream;

@@ -88,6 +88,17 @@ impl Plan {
         !self.fixed && speaks_of(&self.cache, fits)
     }
 
+    /// Whether cache, scope or time to live are made from the argument.
+    pub(crate) fn uses(&self, argument: &Ident) -> bool {
+        let fits = |name: &Ident| name == argument;
+        let ttl = match &self.ttl {
+            Some(Ttl::Expression(expression)) => speaks_of(expression, &fits),
+            _ => false,
+        };
+        ttl || self.cache_asks_for(&fits)
+            || self.scope.iter().any(|level| speaks_of(&level.id, &fits))
+    }
+
     /// Whether the key still borrows from the argument while the function runs.
     pub(crate) fn is_lent(&self, argument: &Ident) -> bool {
         self.key.iter().any(|part| match &part.source {

@@ -11,7 +11,7 @@ macro_rules! tokens {
 mod place;
 
 use crate::args::Ttl;
-use crate::attributes::{is_inner, lints, outer};
+use crate::attributes::{is_inner, lints, outer, used_by_the_attribute};
 use crate::function::Function;
 use crate::plan::{Part, Plan, Source};
 use crate::policy::policy_and_value;
@@ -20,7 +20,9 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, GenericParam, Generics, Ident, ItemFn, Signature, Token, parse_quote};
+use syn::{
+    Attribute, FnArg, GenericParam, Generics, Ident, ItemFn, Pat, Signature, Token, parse_quote,
+};
 
 pub(crate) fn expand(function: &Function, plan: &Plan) -> TokenStream {
     let writer = Writer::new(function, plan);
@@ -127,7 +129,15 @@ impl<'a> Writer<'a> {
     fn uncached(&self) -> TokenStream {
         let ItemFn { attrs, vis, block, .. } = &self.function.item;
         let attributes = attrs.iter().filter(|attribute| is_inner(attribute));
-        let sig = Signature { ident: self.companion("uncached"), ..self.sig().clone() };
+        let mut sig = Signature { ident: self.companion("uncached"), ..self.sig().clone() };
+        // An argument may be there for the cache alone: the attribute is what uses it.
+        for input in &mut sig.inputs {
+            if let FnArg::Typed(typed) = input {
+                if matches!(&*typed.pat, Pat::Ident(pat) if self.plan.uses(&pat.ident)) {
+                    typed.attrs.push(used_by_the_attribute());
+                }
+            }
+        }
         let doc = format!("[`{0}`]({1}{0}) without the cache.", self.sig().ident, self.prefix());
         quote! {
             #[doc = #doc]

@@ -10,7 +10,6 @@ static CACHE: LazyLock<SharedCache> = LazyLock::new(SharedCache::new);
 /// Doubles.
 #[memoize(cache = CACHE, ttl = "1h", scope(organization = org), key = (n, n as u32), result = "all")]
 pub fn double<'a>(org: &'a str, n: u32, _unheeded: &'a f64) -> Result<u32, Error> {
-    assert!(!org.is_empty());
     Ok(2 * n)
 }
 
@@ -38,13 +37,25 @@ impl Holder {
 /// Of any type.
 #[memoize(cache = *caches.first().expect("one cache"), key = (value))]
 pub fn any<T: Clone + Eq + std::hash::Hash + Send + Sync + 'static>(caches: &[&SharedCache], value: T) -> T {
-    let _ = caches;
     value
+}
+
+/// What only the attribute looks at is no unused variable.
+#[memoize(cache = cache, ttl = ttl, scope(organization = org, user = user.len()), key = n)]
+pub async fn asked_for(
+    cache: &SharedCache,
+    ttl: std::time::Duration,
+    org: &str,
+    user: String,
+    n: u32,
+) -> Result<u32, Error> {
+    Ok(n)
 }
 
 fn main() {
     assert_eq!(double("acme", 2, &0.5).ok(), Some(4));
     assert_eq!(Holder::make().cache.len(), 0);
     let cache = SharedCache::new();
+    assert_eq!(asked_for_peek(&cache, "acme", String::from("ada"), 1).ok(), Some(None));
     assert_eq!((any(&[&cache], 'a'), any_peek(&[&cache], 'a').ok().flatten()), ('a', Some('a')));
 }
