@@ -2,13 +2,18 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
+.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: ## Serve an SQLite database through the cache for ten seconds and check every promise (TRACE=path replays a trace)
 	cargo run --release --package demo -- $(if $(TRACE),--trace "$(TRACE)")
+
+# Every file of the folder: one that is not declared in Cargo.toml fails here.
+examples: ## Run every example; each checks what it shows
+	@set -e; for example in $(basename $(notdir $(wildcard examples/*.rs))); do \
+		echo "== $$example"; cargo run --quiet --example "$$example"; done
 
 hit-ratio: ## Compare hit ratios with an exact LRU on traces: make hit-ratio TRACES="a.u32.gz b.u32.gz"
 	@test -n "$(TRACES)" || { echo 'make hit-ratio needs traces: make hit-ratio TRACES="a.u32.gz b.u32.gz"' >&2; exit 2; }
@@ -40,8 +45,8 @@ reliability: ## Make everything go wrong that can, count who is lost, write the 
 test-performance: ## Compare with quick_cache and moka in under two minutes; fails where ours is slower than moka
 	$(COMPARE) --bin compare -- --smoke --floor 1
 
-test-coverage: ## Measure line coverage of src/; fails below 90 %
-	./ci/coverage.sh 90
+test-coverage: ## Measure line coverage of src/ and macros/src/; fails below 95 %
+	./ci/coverage.sh 95
 
 lint: ## Check formatting, clippy and documentation, warnings refused
 	cargo fmt --all --check
