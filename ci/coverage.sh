@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Line coverage of src/ by the tests; fails below the given percentage.
+# Line coverage of src/ and macros/src/ by the tests; fails below the given percentage.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 floor=${1:?usage: ci/coverage.sh PERCENT}
@@ -27,6 +27,6 @@ if [ ! -x "$tools/llvm-cov" ]; then
 fi
 
 # Statements that a test cannot reach stay in the figure; only test code itself is left out.
-cargo llvm-cov --package cacheado --tests \
+cargo llvm-cov --package cacheado --package cacheado-macros --tests \
     --ignore-filename-regex '(^|/)(tests|examples)/|/tests\.rs$' \
     --fail-under-lines "$floor"
