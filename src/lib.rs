@@ -2,7 +2,7 @@
 //!
 //! # Where things are
 //!
-//! Front: [`CacheHandle`] and its [`CacheBuilder`], [`PinnedView`] for many reads under one pin,
+//! Front: [`SharedCache`] with a [`Namespace`] for each function, [`CacheHandle`] and its [`CacheBuilder`], [`PinnedView`] for many reads under one pin,
 //! [`Reply`] for what takes a moment, [`Stats`], [`Removal`] for what has left, [`Error`]. Tenants:
 //! [`ScopeTree`] says which levels of scopes there are, [`ScopedHandle`] has the verbs inside one scope,
 //! [`ScopesSnapshot`] the figures of all. Below it the
@@ -60,3 +60,11 @@ pub use equivalent::Equivalent;
 #[doc(hidden)]
 #[path = "memoize/mod.rs"]
 pub mod __memoize;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/migration.md")]
+mod migration {}
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/coming-from.md")]
+mod coming_from {}
