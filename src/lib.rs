@@ -2,10 +2,10 @@
 //!
 //! # Where things are
 //!
-//! Front: [`SharedCache`] with a [`Namespace`] for each function, [`CacheHandle`] and its [`CacheBuilder`], [`PinnedView`] for many reads under one pin,
-//! [`Reply`] for what takes a moment, [`Stats`], [`Removal`] for what has left, [`Error`]. Tenants:
-//! [`ScopeTree`] says which levels of scopes there are, [`ScopedHandle`] has the verbs inside one scope,
-//! [`ScopesSnapshot`] the figures of all. Below it the
+//! Front: [`SharedCache`] with a [`Namespace`] for each function, [`CacheHandle`] and its [`CacheBuilder`],
+//! [`PinnedView`] for many reads under one pin, [`Reply`] for what takes a moment, [`Stats`], [`Removal`]
+//! for what has left, [`Error`]. Tenants: [`ScopeTree`] says which levels of scopes there are,
+//! [`ScopedHandle`] has the verbs inside one scope, [`ScopesSnapshot`] the figures of all. Below it the
 //! shards, each a thread with a private store; `ARCHITECTURE.md` is the map, `docs/concurrency.md` says
 //! why it is right.
 

@@ -1,7 +1,7 @@
 //! Settings that are refused: the error names the setting and says what would be accepted.
 
 use crate::support::{bounded, ms};
-use cacheado::{CacheBuilder, CacheHandle, Error};
+use cacheado::{CacheBuilder, CacheHandle, Error, ScopeTree, SharedCache};
 use std::time::Duration;
 
 type Configure = fn(CacheBuilder<u64, u64>) -> CacheBuilder<u64, u64>;
@@ -82,4 +82,38 @@ fn the_largest_capacity_costs_nothing_up_front() {
             assert_eq!((cache.get(&1), cache.len()), (Some([1; 32]), 1));
         }
     });
+}
+
+#[test]
+fn every_error_is_of_one_kind() {
+    let cache: CacheHandle<u64, u64> = CacheHandle::new();
+    let shared = SharedCache::new();
+    let name = shared.namespace::<u64, u64>("name").expect("new");
+    let errors = [
+        refusal(|builder| builder.shards(0)),
+        refusal(|builder| builder.max_capacity(1 << 60).shards(1).weigher(|_, _| 1).backlog(0)),
+        ScopeTree::new([""]).expect_err("a level without a name"),
+        cache.scope([("user", "ada")]).expect_err("no organization"),
+        shared.namespace::<u64, String>(name.name()).expect_err("other types"),
+        shared.namespace::<u64, u64>("").expect_err("no name"),
+    ];
+    let kinds: [fn(&Error) -> bool; 11] = [
+        Error::is_invalid_setting,
+        Error::is_invalid_scope_tree,
+        Error::is_invalid_scope_path,
+        Error::is_namespace_conflict,
+        Error::is_thread_start,
+        Error::is_closed,
+        Error::is_would_deadlock,
+        Error::is_panic,
+        Error::is_forked,
+        Error::is_out_of_memory,
+        Error::is_too_many_scopes,
+    ];
+    let of = errors.map(|error| {
+        let fits: Vec<_> = (0..kinds.len()).filter(|kind| kinds[*kind](&error)).collect();
+        assert_eq!(fits.len(), 1, "{error}");
+        fits[0]
+    });
+    assert_eq!(of, [0, 0, 1, 2, 3, 3]);
 }

@@ -26,3 +26,4 @@ mod shutdown;
 mod stale_fill;
 mod stats;
 mod stress;
+mod surface;

@@ -65,6 +65,19 @@ fn a_scope_is_told_by_the_arguments() {
     assert_eq!(calls("settings"), 2);
 }
 
+#[memoize(cache = CACHE, scope("organization" = org_id), key = ())]
+fn by_text(org_id: &str) -> u64 {
+    org_id.len() as u64
+}
+
+#[test]
+fn a_level_may_be_named_by_a_text() {
+    assert_eq!(by_text("initech"), 7);
+    let evicted = CACHE.evict_scope([("organization", "initech")]).expect("a valid path");
+    assert_eq!(evicted.wait().expect("shards live"), 1);
+    assert_eq!(by_text_peek("initech").expect("a valid scope"), None);
+}
+
 #[memoize(cache = CACHE, scope(organization = org_id))]
 fn sole(org_id: &str) -> u64 {
     called("sole");

@@ -1,6 +1,7 @@
 //! Shared caches: namespaces of many types in one cache.
 
 mod limits;
+mod surface;
 
 use crate::support::{Gate, Ledger, bounded, eventually, ms};
 use cacheado::testing::ManualClock;
