@@ -385,6 +385,11 @@ pub(crate) trait Place: Copy {
         None
     }
 
+    /// Whether what was issued here is not to be kept any more, whatever its stamp says.
+    fn has_ended(self) -> bool {
+        false
+    }
+
     /// Counts one for the scope itself.
     fn count(self, lane: usize, what: Caller);
 

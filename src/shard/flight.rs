@@ -188,11 +188,12 @@ impl<K, V> LoadPermit<K, V> {
         Arc::clone(unsafe { self.flight.as_ref() }.lead())
     }
 
-    /// Sees that the value is not published if its scope was evicted after the load began.
+    /// Sees that the value is not published if its scope was evicted, or what it belongs to was cleared,
+    /// after the load began.
     pub(crate) fn supersede_if_evicted(&self, place: impl Place) {
         // SAFETY: [invariant: one-leader] an unfinished flight stays in its chain.
         let flight = unsafe { self.flight.as_ref() };
-        if !place.holds(flight.entry().stamp()) {
+        if place.has_ended() || !place.holds(flight.entry().stamp()) {
             flight.entry().supersede();
         }
     }

@@ -71,14 +71,16 @@ struct Unsure;
 /// What happens to an entry once it has left its chain. All but the first and the last are decided
 /// together with taking the entry, so each entry departs once.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// It is in the store.
     Resides(Slot),
     /// It leaves the cache.
     Departs(RemovalCause),
     /// It leaves because its scope was evicted while it was alive, and is counted.
     Evicted,
-    /// It was submitted after its scope had been evicted.
+    /// It leaves because its group ended while it was alive, and is counted.
+    Cleared,
+    /// It was submitted after its scope had been evicted, or its group had ended.
     Late,
     /// It was not kept.
     Rejected,
@@ -158,7 +160,7 @@ impl<K: Eq, V> Fold<K, V> {
             let group = &mut work.groups[i];
             let newer_is_rejected = group.rejects_its_oldest();
             let newer = std::mem::replace(&mut group.oldest, entry);
-            let fate = self.supersede(entry, newer, newer_is_rejected, false);
+            let fate = self.supersede(entry, newer, newer_is_rejected, None);
             work.after_cut.push((entry, fate));
         }
     }
@@ -259,19 +261,19 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// Takes the `older` value of a key and books what `newer` did to it: updated it, or came in anew
-    /// because the older one had been removed, had expired or was `evicted`.
+    /// because the older one had been removed, had expired or was `ended`.
     fn supersede(
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
         newer_is_rejected: bool,
-        evicted: bool,
+        ended: Option<Fate>,
     ) -> Fate {
         let was = older.get();
         let fate = if older.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
-        } else if evicted {
-            Fate::Evicted
+        } else if let Some(fate) = ended {
+            fate
         } else if newer_is_rejected {
             Fate::Departs(RemovalCause::Removed)
         } else {
@@ -314,9 +316,15 @@ impl<K: Eq, V> Fold<K, V> {
             );
         };
         // No user code runs before the index has what replaces it.
-        let evicted = group.age == Age::Late || old.get().stamp() < group.stamp();
+        let ended = if group.age == Age::Late || old.get().stamp() < group.stamp() {
+            Some(Fate::Evicted)
+        } else if group.verdict.is_err() && self.groups.is_settled(&newest.get().key) {
+            Some(Fate::Cleared)
+        } else {
+            None
+        };
         let rejected = group.rejects_its_oldest();
-        let old_fate = self.supersede(old, group.oldest, rejected, evicted);
+        let old_fate = self.supersede(old, group.oldest, rejected, ended);
         let fate = match group.verdict {
             Ok(weight) => {
                 self.exchange(slot, newest, weight);
@@ -370,19 +378,6 @@ impl<K: Eq, V> Fold<K, V> {
                 && is_it(self.same_key(entry, newest))
         })?;
         Some((found, found.get().slot()?))
-    }
-
-    /// Carries out what was decided about an entry that has left its chain, index and store, or has
-    /// come to stay.
-    fn see_off(&mut self, entry: EntryRef<K, V>, fate: Fate) {
-        match fate {
-            Fate::Resides(slot) => entry.set_slot(Some(slot)),
-            Fate::Departs(cause) => self.departures.depart(entry, cause),
-            Fate::Evicted => self.depart_evicted(entry),
-            Fate::Late => self.departures.depart(entry, RemovalCause::Scope),
-            Fate::Rejected => self.departures.reject(entry),
-            Fate::Taken => entry.set_slot(None),
-        }
     }
 
     /// Retires the operations that were cut and carries out removals; counts what leaves the backlog.

@@ -2,8 +2,9 @@
 //! entries they may have, and which have ended.
 //!
 //! The namespaces of a shared cache are groups; other caches have none, and pay nothing. A key says which
-//! group it is of. A group ends when it is cleared: from then on no reader asks for its keys, and what is
-//! written after it was swept here is not kept. Layer: shard.
+//! group it is of. A group ends when it is cleared: from then on no reader asks for its keys. Each shard
+//! hears of it, folds what came before, and *settles* the end: what is folded of the group after is late
+//! and not kept. Then it sweeps what there is. Layer: shard.
 
 use crate::store::{Members, Roll, Slot};
 use crate::sync::map::{Map, Mix};
@@ -18,9 +19,12 @@ pub(crate) struct Group {
     /// The most entries in one shard.
     pub(crate) limit: u64,
     pub(crate) figures: Arc<GroupFigures>,
-    /// The shards that are to sweep it when it ends.
+    /// The shards that are to sweep it, once it has ended.
     unswept: AtomicU64,
 }
+
+/// Instead of a number of shards, of a group that has not ended.
+const IN_USE: u64 = u64::MAX;
 
 /// What the shards have booked of a group, and of those that it succeeded.
 #[derive(Default)]
@@ -42,8 +46,19 @@ impl<K> Clone for Grouping<K> {
 }
 
 impl Group {
-    pub(crate) fn new(number: u32, limit: u64, shards: usize, figures: Arc<GroupFigures>) -> Self {
-        Self { number, limit, figures, unswept: AtomicU64::new(shards as u64) }
+    pub(crate) fn new(number: u32, limit: u64, figures: Arc<GroupFigures>) -> Self {
+        Self { number, limit, figures, unswept: AtomicU64::new(IN_USE) }
+    }
+
+    /// Notes that nobody asks for its keys any more, and that so many shards are to sweep it. Once.
+    pub(crate) fn end(&self, shards: usize) {
+        // Relaxed: whoever writes after the end has returned brings it to the shard with the write.
+        self.unswept.store(shards as u64, Ordering::Relaxed);
+    }
+
+    fn has_ended(&self) -> bool {
+        // Relaxed: as above.
+        self.unswept.load(Ordering::Relaxed) != IN_USE
     }
 }
 
@@ -71,6 +86,8 @@ pub(super) struct Groups<K> {
     changed: Vec<u32>,
     /// Groups that may have more entries than they may.
     crowded: Vec<u32>,
+    /// Groups that were swept here and that other shards may still have to sweep.
+    swept: Vec<u32>,
 }
 
 /// A group that has, or had, entries here.
@@ -83,8 +100,10 @@ struct Local {
     live: u64,
     evictions: u64,
     is_changed: bool,
-    /// It was swept: what comes now is late.
-    has_ended: bool,
+    /// Entries that were alive when the group ended and left before they were swept.
+    owed: u64,
+    /// It has ended, and what came before is folded: what comes now is late.
+    is_settled: bool,
 }
 
 impl<K> Groups<K> {
@@ -95,15 +114,16 @@ impl<K> Groups<K> {
             table: HashMap::default(),
             changed: Vec::new(),
             crowded: Vec::new(),
+            swept: Vec::new(),
         }
     }
 
-    /// Whether what has this key comes too late: its group has ended, and was swept.
+    /// Whether what has this key comes too late: its group has ended, and that is settled.
     pub(super) fn is_late(&mut self, key: &K) -> bool {
         let Some(grouping) = &self.grouping else { return false };
         let number = (grouping.of)(key);
         if let Some(local) = self.table.get(&number) {
-            return local.has_ended;
+            return local.is_settled;
         }
         let Some(group) = grouping.all.find(&number, |_, group| Arc::clone(group)) else {
             return true;
@@ -168,23 +188,60 @@ impl<K> Groups<K> {
         None
     }
 
+    fn known(&self, key: &K) -> Option<&Local> {
+        self.table.get(&(self.grouping.as_ref()?.of)(key))
+    }
+
+    /// Whether the group of a resident with this key has ended.
+    pub(super) fn has_ended(&self, key: &K) -> bool {
+        self.known(key).is_some_and(|local| local.group.has_ended())
+    }
+
+    /// Whether the end of its group is settled.
+    pub(super) fn is_settled(&self, key: &K) -> bool {
+        self.known(key).is_some_and(|local| local.is_settled)
+    }
+
+    /// Books an entry whose group had ended and that left before it was swept, for the answer to the end.
+    pub(super) fn owe(&mut self, key: &K) {
+        if let Some((_, local)) = self.local(key) {
+            local.owed += 1;
+        }
+    }
+
     /// A resident of a group that has ended.
     pub(super) fn first_of(&self, group: &Group) -> Option<Slot> {
         self.table.get(&group.number)?.roll.first()
     }
 
+    /// What the end of a group answers for besides what is swept from now on.
+    pub(super) fn collect(&mut self, group: &Group) -> u64 {
+        let local = self.table.get_mut(&group.number);
+        local.map_or(0, |local| std::mem::take(&mut local.owed))
+    }
+
+    /// Notes that all that was submitted before the end of a group is folded.
+    pub(super) fn settle(&mut self, group: Arc<Group>) {
+        let local = self.table.entry(group.number);
+        local.or_insert_with(|| Local::new(group)).is_settled = true;
+    }
+
     /// Notes that a group that has ended was swept here. The last shard that says so forgets it for all.
-    pub(super) fn end(&mut self, group: &Arc<Group>) {
-        let Some(Grouping { all, .. }) = &self.grouping else { return };
-        let ended = self.table.entry(group.number);
-        ended.or_insert_with(|| Local::new(Arc::clone(group))).has_ended = true;
+    pub(super) fn end(&mut self, group: &Group) {
+        let Self { grouping: Some(Grouping { all, .. }), table, swept, .. } = self else { return };
         // Relaxed: each shard speaks of its own entries; the map orders what is found in it.
         if group.unswept.fetch_sub(1, Ordering::Relaxed) == 1 {
             all.remove_if(&group.number, |_, _| true);
         }
-        // What no shard knows of any more is late without being remembered.
-        self.table.retain(|number, local| {
-            !local.has_ended || local.is_changed || all.find(number, |_, _| ()).is_some()
+        swept.push(group.number);
+        // What no shard is to sweep any more is late without being remembered.
+        swept.retain(|number| {
+            let is_needed = table.get(number).is_some_and(|local| local.is_changed)
+                || all.find(number, |_, _| ()).is_some();
+            if !is_needed {
+                table.remove(number);
+            }
+            is_needed
         });
     }
 
@@ -213,7 +270,8 @@ impl Local {
             live: 0,
             evictions: 0,
             is_changed: false,
-            has_ended: false,
+            owed: 0,
+            is_settled: false,
         }
     }
 }

@@ -6,8 +6,8 @@
 
 use super::Shard;
 use super::command::Visitor;
-use super::entry::EntryRef;
-use super::fold::Fold;
+use super::entry::{Entry, EntryRef};
+use super::fold::{Fate, Fold};
 use super::graves::Remains;
 use super::groups::Group;
 use super::scopes::Age;
@@ -69,15 +69,16 @@ impl<K, V> Fold<K, V> {
         }
     }
 
-    /// Evicts until no group has more entries here than it may.
-    pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) {
+    /// Evicts until no group has more entries here than it may. `false` if it awaits an eviction whose
+    /// command is still to come.
+    pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) -> bool {
         loop {
             let Self { groups, store, .. } = self;
             let spare = |slot| store.at(slot).is_some_and(|entry| entry.forget_read(store.birth()));
-            let Some(slot) = groups.victim(spare) else { return };
+            let Some(slot) = groups.victim(spare) else { return true };
             if self.age_of(slot) == Age::Ended {
-                // Its scope's eviction will take it out and count it, and asks again for the others.
-                return;
+                // Its scope's eviction will take it out and count it.
+                return false;
             }
             self.take_out(shard, slot, RemovalCause::Capacity);
         }
@@ -90,13 +91,15 @@ impl<K, V> Fold<K, V> {
         shard: &Shard<K, V>,
         group: &Arc<Group>,
     ) -> Result<u64, u64> {
-        let before = self.departures.counts.invalidations;
+        let mut count = self.groups.collect(group);
         let mut left = SWEEP_SLICE;
         while let Some(slot) = self.groups.first_of(group).filter(|_| left > 0) {
             left -= 1;
-            self.take_out(shard, slot, RemovalCause::Scope);
+            // Also of an entry that an eviction has ended since: that one's command comes after this.
+            let fate = self.take(slot, |_, _| Fate::Departs(RemovalCause::Scope));
+            count += u64::from(fate == Fate::Departs(RemovalCause::Scope));
+            self.see_out(shard, slot, fate);
         }
-        let count = self.departures.counts.invalidations - before;
         if left == 0 {
             return Err(count);
         }
@@ -183,24 +186,54 @@ impl<K, V> Fold<K, V> {
 
     /// Takes a resident out of store and index.
     pub(super) fn take_out(&mut self, shard: &Shard<K, V>, slot: Slot, cause: RemovalCause) {
-        let evicted = cause == RemovalCause::Capacity && self.age_of(slot) == Age::Current;
-        let entry = self.expel(slot, evicted);
-        self.writer.withdraw(&shard.index, entry);
+        let fate = self.take(slot, |fold, entry| {
+            if fold.scopes.is_settled(entry.stamp()) {
+                Fate::Evicted
+            } else if fold.groups.has_ended(&entry.key) {
+                Fate::Cleared
+            } else {
+                Fate::Departs(cause)
+            }
+        });
+        self.see_out(shard, slot, fate);
+    }
+
+    /// Claims a resident; what becomes of it if it was there to be claimed and has not expired, `fate` says.
+    fn take(&self, slot: Slot, fate: impl FnOnce(&Self, &Entry<K, V>) -> Fate) -> Fate {
+        let entry = self.store.at(slot).expect("a slot that is taken out is in use");
         if !entry.get().take_by_shard() {
-            entry.set_slot(None);
+            Fate::Taken
         } else if entry.seen().has_expired(&self.clock) {
-            self.departures.depart(entry, RemovalCause::Expired);
-        } else if self.scopes.is_settled(entry.get().stamp()) {
-            self.depart_evicted(entry);
+            Fate::Departs(RemovalCause::Expired)
         } else {
-            self.departures.depart(entry, cause);
+            fate(self, entry.get())
         }
     }
 
-    /// Books an entry that the eviction of a scope has ended, for the count of that eviction.
-    pub(super) fn depart_evicted(&mut self, entry: EntryRef<K, V>) {
-        self.scopes.owe(entry.get().stamp());
-        self.departures.depart(entry, RemovalCause::Scope);
+    fn see_out(&mut self, shard: &Shard<K, V>, slot: Slot, fate: Fate) {
+        let entry = self.expel(slot, fate == Fate::Departs(RemovalCause::Capacity));
+        self.writer.withdraw(&shard.index, entry);
+        self.see_off(entry, fate);
+    }
+
+    /// Carries out what was decided about an entry that has left its chain, index and store, or has
+    /// come to stay.
+    pub(super) fn see_off(&mut self, entry: EntryRef<K, V>, fate: Fate) {
+        match fate {
+            Fate::Resides(slot) => entry.set_slot(Some(slot)),
+            Fate::Departs(cause) => self.departures.depart(entry, cause),
+            Fate::Evicted => {
+                self.scopes.owe(entry.get().stamp());
+                self.departures.depart(entry, RemovalCause::Scope);
+            }
+            Fate::Cleared => {
+                self.groups.owe(&entry.get().key);
+                self.departures.depart(entry, RemovalCause::Scope);
+            }
+            Fate::Late => self.departures.depart(entry, RemovalCause::Scope),
+            Fate::Rejected => self.departures.reject(entry),
+            Fate::Taken => entry.set_slot(None),
+        }
     }
 
     /// Brings a resident into the store.

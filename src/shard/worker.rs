@@ -44,9 +44,11 @@ pub(crate) struct Worker<K, V> {
     ready: Vec<Responder<()>>,
     /// Evictions of scopes that have come since the last fold.
     fresh: Vec<(Arc<Node>, u64)>,
+    /// Groups whose end has come since the last fold.
+    ended: Vec<Arc<Group>>,
     /// Naps since the last turn that had something to do.
     naps: u32,
-    /// The shards together are over the capacity, and this one has paid its part.
+    /// The shards together are over the capacity, and this one has paid its part; or it awaits an eviction.
     over: bool,
     /// Another shard has asked this one to pay even from below its share.
     generous: bool,
@@ -87,6 +89,7 @@ impl<K: Eq, V> Worker<K, V> {
             commands: VecDeque::new(),
             ready: Vec::new(),
             fresh: Vec::new(),
+            ended: Vec::new(),
             naps: 0,
             over: false,
             generous: false,
@@ -134,7 +137,7 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
         let shard = &self.shards[self.number];
-        let mut folded = 0;
+        let (mut folded, mut thin) = (0, true);
         for word in 0..Pending::<K, V>::words() {
             let mut marks = shard.pending.take_marks(word);
             self.fold.read_ahead(shard, word, marks);
@@ -144,11 +147,14 @@ impl<K: Eq, V> Worker<K, V> {
                 marks &= marks - 1;
             }
             // Between words, so that a large batch never stands far above the capacity.
-            self.fold.thin_out(shard);
+            thin = self.fold.thin_out(shard);
             self.fold.evict(shard, false);
         }
         for (node, generation) in self.fresh.drain(..) {
             self.fold.scopes.settle(&node, generation);
+        }
+        for group in self.ended.drain(..) {
+            self.fold.groups.settle(group);
         }
         shard.signal.folded(came + folded);
         for answer in self.ready.drain(..) {
@@ -156,7 +162,7 @@ impl<K: Eq, V> Worker<K, V> {
         }
         let generous = std::mem::take(&mut self.generous);
         let bound = self.fold.evict(shard, generous);
-        self.over = bound != Bound::Held;
+        self.over = bound != Bound::Held || !thin;
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
@@ -193,6 +199,10 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Evict { node, generation, answer } => {
                     self.fresh.push((Arc::clone(&node), generation));
                     self.commands.push_back(Command::Evict { node, generation, answer });
+                }
+                Command::End { group, count, answer } => {
+                    self.ended.push(Arc::clone(&group));
+                    self.commands.push_back(Command::End { group, count, answer });
                 }
                 #[cfg(test)]
                 Command::Die => std::panic::resume_unwind(Box::new("by order of a test")),

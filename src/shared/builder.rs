@@ -71,8 +71,7 @@ impl SharedCacheBuilder {
     pub fn build(self) -> Result<SharedCache, Error> {
         let spaces = Spaces::new(hasher());
         let handle = self.core.grouping(spaces.grouping()).build()?;
-        let spaces = Arc::new(spaces.over(handle.front().shards.len()));
-        Ok(SharedCache { handle, spaces })
+        Ok(SharedCache::over(handle, spaces))
     }
 }
 

@@ -6,7 +6,7 @@
 //! 4. [`builder`][]: settings.
 
 pub(crate) mod builder;
-mod erased;
+pub(crate) mod erased;
 pub(crate) mod namespace;
 pub(crate) mod space;
 
@@ -55,6 +55,11 @@ impl SharedCache {
     #[must_use]
     pub fn new() -> Self {
         Self::builder().build().expect("the default settings are valid and a thread can be started")
+    }
+
+    pub(crate) fn over(handle: CacheHandle<AnyKey, AnyValue>, spaces: Spaces) -> Self {
+        let spaces = Arc::new(spaces.over(handle.front().shards.len()));
+        Self { handle, spaces }
     }
 
     /// A cache to be configured.

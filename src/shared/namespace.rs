@@ -53,16 +53,12 @@ where
 
     #[inline]
     fn lasting(&self, time_to_live: Option<Duration>) -> Within<'_> {
-        Within { node: self.at.node(), space: &self.space, time_to_live }
+        Within { node: self.at.node(), space: &self.space, tag: self.space.tag(), time_to_live }
     }
 
     #[inline]
-    fn ask<'q, Q: ?Sized>(&self, key: &'q Q) -> Typed<'q, Q, K, V> {
-        Typed::new(self.space.tag(), key)
-    }
-
-    fn own(&self, key: K) -> AnyKey {
-        AnyKey::new(self.space.tag(), key)
+    fn ask<'q, Q: ?Sized>(&self, place: Within<'_>, key: &'q Q) -> Typed<'q, Q, K, V> {
+        Typed::new(place.tag, key)
     }
 
     /// The value of a key that has one. Counts no miss: who finds none goes on to load, and that does.
@@ -72,7 +68,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let (front, place, ask) = (self.at.front(), self.place(), self.ask(key));
+        let (front, place) = (self.at.front(), self.place());
+        let ask = self.ask(place, key);
         let pinned = reclaim::pin();
         let live = match place.global() {
             Some(place) => front.glance(place, &ask, &pinned),
@@ -145,7 +142,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let read = |stored: &AnyValue| read(stored.view());
-        let (front, place, ask) = (self.at.front(), self.place(), self.ask(key));
+        let (front, place) = (self.at.front(), self.place());
+        let ask = self.ask(place, key);
         match place.global() {
             Some(place) => front.read(place, &ask, read),
             None => front.read(place, &ask, read),
@@ -159,7 +157,8 @@ where
         V: Clone,
     {
         let pinned = reclaim::pin();
-        let live = self.at.front().peek(self.place(), &self.ask(key), &pinned)?;
+        let place = self.place();
+        let live = self.at.front().peek(place, &self.ask(place, key), &pinned)?;
         Some(live.value().view::<V>().clone())
     }
 
@@ -169,18 +168,21 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pinned = reclaim::pin();
-        self.at.front().peek(self.place(), &self.ask(key), &pinned).is_some()
+        let place = self.place();
+        self.at.front().peek(place, &self.ask(place, key), &pinned).is_some()
     }
 
     /// As [`CacheHandle::insert`](crate::CacheHandle::insert), with the time to live of the namespace.
     pub fn insert(&self, key: K, value: V) {
-        self.at.front().insert(self.place(), self.own(key), AnyValue::new(value), None);
+        let place = self.place();
+        self.at.front().insert(place, AnyKey::new(place.tag, key), AnyValue::new(value), None);
     }
 
     /// As [`CacheHandle::insert_with_ttl`](crate::CacheHandle::insert_with_ttl).
     pub fn insert_with_ttl(&self, key: K, value: V, time_to_live: Duration) {
-        let (key, value) = (self.own(key), AnyValue::new(value));
-        self.at.front().insert_with_ttl(self.place(), key, value, time_to_live);
+        let place = self.place();
+        let (key, value) = (AnyKey::new(place.tag, key), AnyValue::new(value));
+        self.at.front().insert_with_ttl(place, key, value, time_to_live);
     }
 
     /// As [`CacheHandle::try_insert`](crate::CacheHandle::try_insert).
@@ -189,7 +191,9 @@ where
     ///
     /// As there.
     pub fn try_insert(&self, key: K, value: V) -> Result<(), TryInsertError<K, V>> {
-        let refused = self.at.front().try_insert(self.place(), self.own(key), AnyValue::new(value));
+        let place = self.place();
+        let (key, value) = (AnyKey::new(place.tag, key), AnyValue::new(value));
+        let refused = self.at.front().try_insert(place, key, value);
         refused.map_err(|refused| refused.map(AnyKey::into_key, AnyValue::into_value))
     }
 
@@ -200,7 +204,8 @@ where
         V: Clone,
     {
         let read = |stored: &AnyValue| stored.view::<V>().clone();
-        self.at.front().remove(self.place(), &self.ask(key), read)
+        let place = self.place();
+        self.at.front().remove(place, &self.ask(place, key), read)
     }
 
     /// As [`CacheHandle::get_or_load`](crate::CacheHandle::get_or_load).
@@ -213,7 +218,8 @@ where
             return value;
         }
         let loader = || Ok::<_, Infallible>(loader());
-        never(load::blocking(self.at.front(), self.place(), self.ask(key), loader))
+        let place = self.place();
+        never(load::blocking(self.at.front(), place, self.ask(place, key), loader))
     }
 
     /// As [`CacheHandle::try_get_or_load`](crate::CacheHandle::try_get_or_load).
@@ -250,7 +256,8 @@ where
         if let Some(value) = self.hit(key) {
             return Ok(value);
         }
-        load::blocking(self.at.front(), self.lasting(time_to_live), self.ask(key), loader)
+        let place = self.lasting(time_to_live);
+        load::blocking(self.at.front(), place, self.ask(place, key), loader)
     }
 
     /// As [`CacheHandle::get_or_load_async`](crate::CacheHandle::get_or_load_async).
@@ -263,7 +270,8 @@ where
             return value;
         }
         let loader = async { Ok::<_, Infallible>(loader.await) };
-        never(load::awaiting(self.at.front(), self.place(), self.ask(key), loader).await)
+        let place = self.place();
+        never(load::awaiting(self.at.front(), place, self.ask(place, key), loader).await)
     }
 
     /// As [`CacheHandle::try_get_or_load_async`](crate::CacheHandle::try_get_or_load_async).
@@ -300,7 +308,8 @@ where
         if let Some(value) = self.hit(key) {
             return Ok(value);
         }
-        load::awaiting(self.at.front(), self.lasting(time_to_live), self.ask(key), loader).await
+        let place = self.lasting(time_to_live);
+        load::awaiting(self.at.front(), place, self.ask(place, key), loader).await
     }
 
     /// Clones of all live entries of this namespace in this scope, but not in those below it, in no
@@ -402,7 +411,8 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let Self { namespace, guard } = self;
-        let live = namespace.at.front().look(namespace.place(), &namespace.ask(key), guard)?;
+        let place = namespace.place();
+        let live = namespace.at.front().look(place, &namespace.ask(place, key), guard)?;
         Some(live.value().view())
     }
 }

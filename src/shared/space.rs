@@ -175,7 +175,7 @@ impl Spaces {
             Some(most) if most <= ONE_SHARD => most,
             Some(most) => most / self.shards as u64,
         };
-        let group = Arc::new(Group::new(tag, limit, self.shards, Arc::clone(figures)));
+        let group = Arc::new(Group::new(tag, limit, Arc::clone(figures)));
         let is_new = self.groups.insert_new(tag, Arc::clone(&group));
         debug_assert!(is_new, "a tag is given out once");
         Some(group)
@@ -202,6 +202,7 @@ impl Spaces {
         let Some(ended) = self.groups.find(&tag, |_, group| Arc::clone(group)) else {
             return Reply::ready(0);
         };
+        ended.end(self.shards);
         let end = |answer| Command::End { group: Arc::clone(&ended), count: 0, answer };
         front.leave_with_all(|a, b| a + b, end)
     }
@@ -344,6 +345,8 @@ impl NamespaceStats {
 pub(crate) struct Within<'a> {
     pub(crate) node: &'a Node,
     pub(crate) space: &'a Space,
+    /// That of the space as the call began.
+    pub(crate) tag: Tag,
     /// Of what this call writes, if it says so.
     pub(crate) time_to_live: Option<Duration>,
 }
@@ -392,6 +395,10 @@ impl Place for Within<'_> {
     #[inline]
     fn time_to_live(self) -> Option<Duration> {
         self.time_to_live.or(self.space.options.time_to_live)
+    }
+
+    fn has_ended(self) -> bool {
+        self.space.tag() != self.tag
     }
 
     #[inline]

@@ -1,7 +1,10 @@
 //! Namespaces with a limit of their own.
 
 use super::{ACME, cache, flush};
+use crate::support::bounded;
 use cacheado::Namespace;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 
 #[test]
 fn a_namespace_has_at_most_its_max_items() {
@@ -64,4 +67,32 @@ fn many_items_are_bounded_over_several_shards() {
     }
     flush(&cache);
     assert!((9_900..=10_000).contains(&many.len()), "{} items", many.len());
+}
+
+#[test]
+fn a_flush_comes_after_the_limit_also_while_scopes_are_evicted() {
+    bounded(|| {
+        let cache = cache(1);
+        let few: Namespace<u64, u64> =
+            cache.namespace_builder("few").max_items(5).build().expect("new");
+        let stop = AtomicBool::new(false);
+        let most = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !stop.load(Ordering::Relaxed) {
+                    cache.evict_scope(ACME).expect("valid").wait().expect("alive");
+                }
+            });
+            let acme = few.scope(ACME).expect("valid");
+            let live = (0..2_000).map(|round| {
+                (0..5).for_each(|key| acme.insert(key, round));
+                (0..10).for_each(|key| few.insert(key, round));
+                flush(&cache);
+                few.entries().wait().expect("alive").len()
+            });
+            let most = live.max();
+            stop.store(true, Ordering::Relaxed);
+            most
+        });
+        assert!(most <= Some(5), "{most:?} of five");
+    });
 }

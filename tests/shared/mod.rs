@@ -1,5 +1,7 @@
 //! Shared caches: namespaces of many types in one cache.
 
+mod clears;
+mod identity;
 mod limits;
 mod surface;
 
