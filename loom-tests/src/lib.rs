@@ -23,6 +23,7 @@ mod library {
     pub(crate) mod scoped;
     pub(crate) mod shard;
     pub(crate) mod shard_thread;
+    pub(crate) mod shared;
     pub(crate) mod stats;
     pub(crate) mod store;
     pub(crate) mod sync;
@@ -40,7 +41,7 @@ extern crate self as crossbeam_channel;
 use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
 
 use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
-use library::{scope, scoped, shard, shard_thread, stats, store, sync, view};
+use library::{scope, scoped, shard, shard_thread, shared, stats, store, sync, view};
 
 #[expect(
     unused_imports,
@@ -55,6 +56,7 @@ use {
     reply::Reply,
     scope::tree::ScopeTree,
     scoped::ScopedHandle,
+    shared::SharedCache,
     stats::Stats,
     view::{PinnedView, ScopedView},
 };

@@ -3,7 +3,7 @@
 #![cfg(cache_loom)]
 
 use loom_tests::models::{
-    budget, graves, index, lanes, load, mailbox, pending, removal, reply, scopes, signal,
+    budget, graves, index, lanes, load, mailbox, pending, removal, reply, scopes, signal, spaces,
 };
 
 macro_rules! models {
@@ -78,6 +78,10 @@ models! {
         fn an_eviction_ends_what_was_issued_before();
         fn an_evicted_entry_does_not_come_back();
         fn no_load_is_joined_across_an_eviction();
+    }
+    spaces {
+        fn a_clear_ends_what_was_written_before();
+        fn no_load_outlives_a_clear();
     }
     budget {
         fn room_comes_with_its_account();

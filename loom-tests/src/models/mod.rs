@@ -19,3 +19,4 @@ pub mod removal;
 pub mod reply;
 pub mod scopes;
 pub mod signal;
+pub mod spaces;

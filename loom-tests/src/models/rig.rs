@@ -13,9 +13,10 @@ use crate::shard::Shard;
 use crate::shard::budget::Capacity;
 use crate::shard::entry::{Expiry, Validity};
 use crate::shard::fold::Settings;
+use crate::shard::groups::Grouping;
 use crate::shard::hash::KeyHash;
 use crate::shard::worker::{Next, Worker};
-use crate::stats::CallerCounts;
+use crate::stats::{CallerCounts, Stats};
 use crate::sync::tally::{AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
@@ -70,13 +71,18 @@ impl<V, K> Clone for Rig<V, K> {
 }
 
 /// Seeds, so that every execution routes alike.
-fn hasher() -> ahash::RandomState {
+pub(super) fn hasher() -> ahash::RandomState {
     ahash::RandomState::with_seeds(1, 2, 3, 4)
 }
 
 impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     /// A cache that holds at most `capacity` entries, and its shard.
     pub(super) fn new(capacity: u64) -> (Self, Worker<K, V>) {
+        Self::grouped(capacity, None)
+    }
+
+    /// As `new`, with keys that say which group they are of.
+    pub(super) fn grouped(capacity: u64, grouping: Option<Grouping<K>>) -> (Self, Worker<K, V>) {
         let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
         let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096).expect("little memory")]);
         let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));
@@ -100,7 +106,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             weigher: None,
             listener: None,
             clock: clock.clone(),
-            grouping: None,
+            grouping,
         };
         let worker = Worker::new(Arc::clone(&shards), 0, Arc::clone(&trie), settings);
         (Self { cache: CacheHandle::from_front(front), shards, trie, clock }, worker)
@@ -277,7 +283,12 @@ where
     K: Hash + Eq + Send + Sync + 'static,
 {
     settle(worker, 3);
-    let stats = rig.cache.stats();
+    balance(&rig.cache.stats(), ledger);
+    assert_eq!(rig.shard().signal().backlog(), 0, "every submit was folded and counted once");
+}
+
+/// Checks the books of a cache that is at rest.
+pub(super) fn balance(stats: &Stats, ledger: &Ledger) {
     // The shard catches what unwinds from a destructor, so what loom says there arrives as a count.
     assert_eq!(stats.panics(), 0, "no value was dropped while somebody read it, or twice");
     assert_eq!(
@@ -287,5 +298,4 @@ where
     );
     let left = stats.evictions() + stats.expirations() + stats.invalidations();
     assert_eq!(stats.insertions() - left, stats.len(), "what came in and has not left is there");
-    assert_eq!(rig.shard().signal().backlog(), 0, "every submit was folded and counted once");
 }
