@@ -34,6 +34,8 @@ const MAX_EVENTS: usize = 1 << 20;
 const ONE_SHARD_BELOW: u64 = 4096;
 /// An index for more entries than this grows as it fills; a smaller one is made at once.
 const PRESIZED: u64 = 1 << 24;
+/// The same of a shared cache, whose capacity may turn out to be one of weights.
+const PRESIZED_SHARED: u64 = 1 << 20;
 
 /// Settings of a cache to be.
 ///
@@ -50,7 +52,7 @@ pub struct CacheBuilder<K, V> {
     event_capacity: usize,
     clock: Clock,
     scopes: ScopeTree,
-    grouping: Option<Grouping<K>>,
+    grouping: Option<Grouping<K, V>>,
 }
 
 impl<K, V> CacheBuilder<K, V>
@@ -145,8 +147,13 @@ where
         self
     }
 
+    /// Whether it was said how much there may be in the cache.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.max_capacity.is_some()
+    }
+
     /// Which entries belong together. Default: none.
-    pub(crate) fn grouping(mut self, grouping: Grouping<K>) -> Self {
+    pub(crate) fn grouping(mut self, grouping: Grouping<K, V>) -> Self {
         self.grouping = Some(grouping);
         self
     }
@@ -171,7 +178,8 @@ where
         let count = self.shards.unwrap_or_else(|| default_shards(max_capacity));
         let share = max_capacity / count as u64;
         // A little more than the share: shards lend each other room, and a fold is over for a moment.
-        let entries = (self.weigher.is_none() && max_capacity <= PRESIZED)
+        let presized = if self.grouping.is_some() { PRESIZED_SHARED } else { PRESIZED };
+        let entries = (self.weigher.is_none() && max_capacity <= presized)
             .then(|| usize::try_from(share + share / 8 + 64).unwrap_or(usize::MAX));
         let backlog = self.backlog.unwrap_or_else(|| default_backlog(max_capacity));
         let shards: Option<Arc<[_]>> = (0..count).map(|_| Shard::new(entries, backlog)).collect();

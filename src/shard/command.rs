@@ -25,7 +25,7 @@ pub(crate) enum Command<K, V> {
     /// answer how much was alive.
     Evict { node: Arc<Node>, generation: u64, answer: Responder<u64> },
     /// The group has ended: take out what is of it, and answer how much was alive, `count` of it so far.
-    End { group: Arc<Group>, count: u64, answer: Responder<u64> },
+    End { group: Arc<Group<K, V>>, count: u64, answer: Responder<u64> },
     /// Nobody uses this scope: pass it on unless entries of it are here, and end it if there are nowhere.
     Probe(Idle),
     /// Show every live entry of this scope, and of none below it, to this visitor.

@@ -11,7 +11,7 @@ use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
 use super::entry::{Entry, EntryRef, Kind, Link, State};
 use super::graves::Remains;
-use super::groups::{Grouping, Groups};
+use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
 use super::pending::{Hanging, ReadAhead};
 use super::scopes::{Age, Scopes};
@@ -30,7 +30,7 @@ pub(super) struct Fold<K, V> {
     pub(super) writer: IndexWriter<K, V>,
     pub(super) departures: Departures<K, V>,
     pub(super) scopes: Scopes,
-    pub(super) groups: Groups<K>,
+    pub(super) groups: Groups<K, V>,
     weigher: Option<Weigher<K, V>>,
     pub(super) budget: Budget,
     pub(super) clock: Clock,
@@ -46,7 +46,7 @@ pub(crate) struct Settings<K, V> {
     pub(crate) weigher: Option<Weigher<K, V>>,
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: Clock,
-    pub(crate) grouping: Option<Grouping<K>>,
+    pub(crate) grouping: Option<Grouping<K, V>>,
 }
 
 /// What one fold of one slot works with; kept for its memory.
@@ -210,20 +210,28 @@ impl<K: Eq, V> Fold<K, V> {
     /// until that is settled, lest an older or a newer write of its key be counted beside it.
     fn verdict(&mut self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
-        let weight = match (&self.weigher, subject.value()) {
-            _ if !is_newest => None,
-            (Some(weigher), Some(value)) => {
-                self.departures.panics.catch(|| weigher(&subject.key, value))
-            }
-            _ => Some(1),
+        let weight = match self.groups.standing(&subject.key) {
+            Standing::Late => Err(Fate::Late),
+            Standing::Kept(_) if age == Age::Late => Err(Fate::Late),
+            Standing::Kept(_) if !is_newest => Err(Fate::Rejected),
+            Standing::Kept(of_group) => match (of_group.or(self.weigher.as_ref()), subject.value())
+            {
+                (Some(weigher), Some(value)) => {
+                    // Entries may be few and heavy, or many and light.
+                    self.store.forget_capacity();
+                    let weigh = || weigher(&subject.key, value);
+                    self.departures.panics.catch(weigh).ok_or(Fate::Rejected)
+                }
+                _ => Ok(1),
+            },
         };
-        let fate = if age == Age::Late || self.groups.is_late(&subject.key) {
+        let fate = if weight == Err(Fate::Late) {
             Fate::Late
         } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else {
             match weight {
-                Some(weight) if u64::from(weight) <= limit => {
+                Ok(weight) if u64::from(weight) <= limit => {
                     return if subject.state() == State::Live {
                         Ok(weight)
                     } else {

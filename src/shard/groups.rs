@@ -6,19 +6,23 @@
 //! hears of it, folds what came before, and *settles* the end: what is folded of the group after is late
 //! and not kept. Then it sweeps what there is. Layer: shard.
 
+use super::fold::Weigher;
 use crate::store::{Members, Roll, Slot};
 use crate::sync::map::{Map, Mix};
 use crate::sync::tally::{AtomicU64, Ordering};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
 /// A group that has not ended, or of which not every shard has been rid.
-pub(crate) struct Group {
+pub(crate) struct Group<K, V> {
     pub(crate) number: u32,
     /// The most entries in one shard.
-    pub(crate) limit: u64,
-    pub(crate) figures: Arc<GroupFigures>,
+    limit: u64,
+    /// Nobody's last one, for a map drops the group on any thread: who made the group keeps another.
+    weigher: Option<Weigher<K, V>>,
+    figures: Arc<GroupFigures>,
     /// The shards that are to sweep it, once it has ended.
     unswept: AtomicU64,
 }
@@ -30,24 +34,30 @@ const IN_USE: u64 = u64::MAX;
 #[derive(Default)]
 pub(crate) struct GroupFigures {
     live: AtomicU64,
+    weight: AtomicU64,
     evictions: AtomicU64,
 }
 
 /// All groups of a cache, and how a key says whose it is.
-pub(crate) struct Grouping<K> {
+pub(crate) struct Grouping<K, V> {
     pub(crate) of: fn(&K) -> u32,
-    pub(crate) all: Arc<Map<u32, Arc<Group>>>,
+    pub(crate) all: Arc<Map<u32, Arc<Group<K, V>>>>,
 }
 
-impl<K> Clone for Grouping<K> {
+impl<K, V> Clone for Grouping<K, V> {
     fn clone(&self) -> Self {
         Self { of: self.of, all: Arc::clone(&self.all) }
     }
 }
 
-impl Group {
-    pub(crate) fn new(number: u32, limit: u64, figures: Arc<GroupFigures>) -> Self {
-        Self { number, limit, figures, unswept: AtomicU64::new(IN_USE) }
+impl<K, V> Group<K, V> {
+    pub(crate) fn new(
+        number: u32,
+        limit: u64,
+        weigher: Option<Weigher<K, V>>,
+        figures: Arc<GroupFigures>,
+    ) -> Self {
+        Self { number, limit, weigher, figures, unswept: AtomicU64::new(IN_USE) }
     }
 
     /// Notes that nobody asks for its keys any more, and that so many shards are to sweep it. Once.
@@ -70,6 +80,12 @@ impl GroupFigures {
         (self.live.load(Ordering::Relaxed) as i64).max(0) as u64
     }
 
+    /// How much they weigh.
+    pub(crate) fn weight(&self) -> u64 {
+        // Relaxed: a statistic. Below zero as above.
+        (self.weight.load(Ordering::Relaxed) as i64).max(0) as u64
+    }
+
     /// How many entries were evicted for a capacity.
     pub(crate) fn evictions(&self) -> u64 {
         // Relaxed: a statistic.
@@ -78,10 +94,10 @@ impl GroupFigures {
 }
 
 /// The groups of one shard.
-pub(super) struct Groups<K> {
-    grouping: Option<Grouping<K>>,
+pub(super) struct Groups<K, V> {
+    grouping: Option<Grouping<K, V>>,
     members: Members,
-    table: HashMap<u32, Local, BuildHasherDefault<Mix>>,
+    table: HashMap<u32, Local<K, V>, BuildHasherDefault<Mix>>,
     /// Groups with something to publish.
     changed: Vec<u32>,
     /// Groups that may have more entries than they may.
@@ -91,13 +107,14 @@ pub(super) struct Groups<K> {
 }
 
 /// A group that has, or had, entries here.
-struct Local {
-    group: Arc<Group>,
+struct Local<K, V> {
+    group: Arc<Group<K, V>>,
     /// Its residents, the next to be evicted first.
     roll: Roll,
     len: u64,
     /// What is not yet in the group's figures, as two's complement.
     live: u64,
+    weight: u64,
     evictions: u64,
     is_changed: bool,
     /// Entries that were alive when the group ended and left before they were swept.
@@ -106,8 +123,16 @@ struct Local {
     is_settled: bool,
 }
 
-impl<K> Groups<K> {
-    pub(super) fn new(grouping: Option<Grouping<K>>) -> Self {
+/// How a key stands to its group.
+pub(super) enum Standing<'a, K, V> {
+    /// What has this key comes too late: its group has ended, and that is settled.
+    Late,
+    /// It is kept, with the weight that the group's weigher says, if it has one.
+    Kept(Option<&'a Weigher<K, V>>),
+}
+
+impl<K, V> Groups<K, V> {
+    pub(super) fn new(grouping: Option<Grouping<K, V>>) -> Self {
         Self {
             grouping,
             members: Members::new(),
@@ -118,21 +143,21 @@ impl<K> Groups<K> {
         }
     }
 
-    /// Whether what has this key comes too late: its group has ended, and that is settled.
-    pub(super) fn is_late(&mut self, key: &K) -> bool {
-        let Some(grouping) = &self.grouping else { return false };
-        let number = (grouping.of)(key);
-        if let Some(local) = self.table.get(&number) {
-            return local.is_settled;
-        }
-        let Some(group) = grouping.all.find(&number, |_, group| Arc::clone(group)) else {
-            return true;
+    /// How what has this key stands to its group.
+    pub(super) fn standing(&mut self, key: &K) -> Standing<'_, K, V> {
+        let Some(grouping) = &self.grouping else { return Standing::Kept(None) };
+        let local = match self.table.entry((grouping.of)(key)) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                let group = grouping.all.find(unknown.key(), |_, group| Arc::clone(group));
+                let Some(group) = group else { return Standing::Late };
+                unknown.insert(Local::new(group))
+            }
         };
-        self.table.insert(number, Local::new(group));
-        false
+        if local.is_settled { Standing::Late } else { Standing::Kept(local.group.weigher.as_ref()) }
     }
 
-    fn local(&mut self, key: &K) -> Option<(&mut Members, &mut Local)> {
+    fn local(&mut self, key: &K) -> Option<(&mut Members, &mut Local<K, V>)> {
         let number = (self.grouping.as_ref()?.of)(key);
         let local = self.table.get_mut(&number)?;
         if !std::mem::replace(&mut local.is_changed, true) {
@@ -145,26 +170,29 @@ impl<K> Groups<K> {
     }
 
     /// Lists a resident that has come in.
-    pub(super) fn admit(&mut self, slot: Slot, key: &K) {
+    pub(super) fn admit(&mut self, slot: Slot, key: &K, weight: u32) {
         let Some((members, local)) = self.local(key) else { return };
         members.join(&mut local.roll, slot, |_| false);
         local.len += 1;
         local.live = local.live.wrapping_add(1);
+        local.weight = local.weight.wrapping_add(weight.into());
     }
 
     /// Puts a resident last that was replaced by a newer one of its key.
-    pub(super) fn renew(&mut self, slot: Slot, key: &K) {
+    pub(super) fn renew(&mut self, slot: Slot, key: &K, (old, new): (u32, u32)) {
         let Some((members, local)) = self.local(key) else { return };
         members.leave(&mut local.roll, slot);
         members.join(&mut local.roll, slot, |_| false);
+        local.weight = local.weight.wrapping_add(u64::from(new)).wrapping_sub(old.into());
     }
 
     /// Takes a resident that leaves off the list; whether it was evicted for a capacity.
-    pub(super) fn expel(&mut self, slot: Slot, key: &K, evicted: bool) {
+    pub(super) fn expel(&mut self, slot: Slot, key: &K, weight: u32, evicted: bool) {
         let Some((members, local)) = self.local(key) else { return };
         members.leave(&mut local.roll, slot);
         local.len -= 1;
         local.live = local.live.wrapping_sub(1);
+        local.weight = local.weight.wrapping_sub(weight.into());
         local.evictions += u64::from(evicted);
     }
 
@@ -188,7 +216,7 @@ impl<K> Groups<K> {
         None
     }
 
-    fn known(&self, key: &K) -> Option<&Local> {
+    fn known(&self, key: &K) -> Option<&Local<K, V>> {
         self.table.get(&(self.grouping.as_ref()?.of)(key))
     }
 
@@ -210,24 +238,24 @@ impl<K> Groups<K> {
     }
 
     /// A resident of a group that has ended.
-    pub(super) fn first_of(&self, group: &Group) -> Option<Slot> {
+    pub(super) fn first_of(&self, group: &Group<K, V>) -> Option<Slot> {
         self.table.get(&group.number)?.roll.first()
     }
 
     /// What the end of a group answers for besides what is swept from now on.
-    pub(super) fn collect(&mut self, group: &Group) -> u64 {
+    pub(super) fn collect(&mut self, group: &Group<K, V>) -> u64 {
         let local = self.table.get_mut(&group.number);
         local.map_or(0, |local| std::mem::take(&mut local.owed))
     }
 
     /// Notes that all that was submitted before the end of a group is folded.
-    pub(super) fn settle(&mut self, group: Arc<Group>) {
+    pub(super) fn settle(&mut self, group: Arc<Group<K, V>>) {
         let local = self.table.entry(group.number);
         local.or_insert_with(|| Local::new(group)).is_settled = true;
     }
 
     /// Notes that a group that has ended was swept here. The last shard that says so forgets it for all.
-    pub(super) fn end(&mut self, group: &Group) {
+    pub(super) fn end(&mut self, group: &Group<K, V>) {
         let Self { grouping: Some(Grouping { all, .. }), table, swept, .. } = self else { return };
         // Relaxed: each shard speaks of its own entries; the map orders what is found in it.
         if group.unswept.fetch_sub(1, Ordering::Relaxed) == 1 {
@@ -250,24 +278,28 @@ impl<K> Groups<K> {
         while let Some(number) = self.changed.pop() {
             let Some(local) = self.table.get_mut(&number) else { continue };
             local.is_changed = false;
-            let (live, evictions) =
-                (std::mem::take(&mut local.live), std::mem::take(&mut local.evictions));
-            let GroupFigures { live: all, evictions: all_evictions } = &*local.group.figures;
-            // Relaxed: a statistic; who needs it exact waits for a flush, whose reply orders it.
-            all.fetch_add(live, Ordering::Relaxed);
-            // Relaxed: as above.
-            all_evictions.fetch_add(evictions, Ordering::Relaxed);
+            let GroupFigures { live, weight, evictions } = &*local.group.figures;
+            let changes = [
+                (live, &mut local.live),
+                (weight, &mut local.weight),
+                (evictions, &mut local.evictions),
+            ];
+            for (figure, change) in changes {
+                // Relaxed: a statistic; who needs it exact waits for a flush, whose reply orders it.
+                figure.fetch_add(std::mem::take(change), Ordering::Relaxed);
+            }
         }
     }
 }
 
-impl Local {
-    fn new(group: Arc<Group>) -> Self {
+impl<K, V> Local<K, V> {
+    fn new(group: Arc<Group<K, V>>) -> Self {
         Self {
             group,
             roll: Roll::EMPTY,
             len: 0,
             live: 0,
+            weight: 0,
             evictions: 0,
             is_changed: false,
             owed: 0,

@@ -89,7 +89,7 @@ impl<K, V> Fold<K, V> {
     pub(super) fn sweep_group(
         &mut self,
         shard: &Shard<K, V>,
-        group: &Arc<Group>,
+        group: &Arc<Group<K, V>>,
     ) -> Result<u64, u64> {
         let mut count = self.groups.collect(group);
         let mut left = SWEEP_SLICE;
@@ -241,7 +241,7 @@ impl<K, V> Fold<K, V> {
         let slot = self.store.insert(entry, weight);
         let Self { scopes, store, .. } = self;
         scopes.admit(slot, entry.get().stamp(), weight, |other| stamp_at(store, other));
-        self.groups.admit(slot, &entry.get().key);
+        self.groups.admit(slot, &entry.get().key, weight);
         slot
     }
 
@@ -253,7 +253,7 @@ impl<K, V> Fold<K, V> {
         let (old, new) = (old.get().stamp(), entry.get().stamp());
         let of = |other| stamp_at(store, other);
         scopes.exchange(slot, (old, old_weight), (new, weight), of);
-        self.groups.renew(slot, &entry.get().key);
+        self.groups.renew(slot, &entry.get().key, (old_weight, weight));
     }
 
     /// Takes a resident out of the store; whether it is evicted for the capacity.
@@ -261,7 +261,7 @@ impl<K, V> Fold<K, V> {
         let weight = self.store.weight_of(slot);
         let entry = self.store.remove(slot);
         self.scopes.expel(slot, entry.get().stamp(), weight, evicted);
-        self.groups.expel(slot, &entry.get().key, evicted);
+        self.groups.expel(slot, &entry.get().key, weight, evicted);
         entry
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct Worker<K, V> {
     /// Evictions of scopes that have come since the last fold.
     fresh: Vec<(Arc<Node>, u64)>,
     /// Groups whose end has come since the last fold.
-    ended: Vec<Arc<Group>>,
+    ended: Vec<Arc<Group<K, V>>>,
     /// Naps since the last turn that had something to do.
     naps: u32,
     /// The shards together are over the capacity, and this one has paid its part; or it awaits an eviction.
@@ -279,7 +279,7 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     /// One slice of what the end of a group has to take out; if there is more, the next.
-    fn end(&mut self, group: Arc<Group>, count: u64, answer: Responder<u64>) {
+    fn end(&mut self, group: Arc<Group<K, V>>, count: u64, answer: Responder<u64>) {
         let shard = &self.shards[self.number];
         let swept = self.fold.sweep_group(shard, &group);
         self.fold.departures.announce();

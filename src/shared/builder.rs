@@ -4,7 +4,8 @@
 use super::SharedCache;
 use super::erased::{AnyKey, AnyValue};
 use super::namespace::Namespace;
-use super::space::{Options, Spaces, Types};
+use super::options::{Options, Weighing};
+use super::space::{Spaces, Types};
 use crate::error::Error;
 use crate::sync::hasher;
 use crate::{CacheBuilder, CacheHandle, Clock, ScopeTree, ScopedHandle};
@@ -27,7 +28,9 @@ impl SharedCacheBuilder {
         Self { core: CacheHandle::builder() }
     }
 
-    /// The most entries of all namespaces together. As [`CacheBuilder::max_capacity`].
+    /// The most entries of all namespaces together; where namespaces have
+    /// [weighers](NamespaceBuilder::weigher), the most weight: an entry of any other weighs 1. As
+    /// [`CacheBuilder::max_capacity`].
     pub fn max_capacity(self, capacity: u64) -> Self {
         Self { core: self.core.max_capacity(capacity) }
     }
@@ -69,7 +72,7 @@ impl SharedCacheBuilder {
     ///
     /// As [`CacheBuilder::build`].
     pub fn build(self) -> Result<SharedCache, Error> {
-        let spaces = Spaces::new(hasher());
+        let spaces = Spaces::new(hasher(), self.core.is_bounded());
         let handle = self.core.grouping(spaces.grouping()).build()?;
         Ok(SharedCache::over(handle, spaces))
     }
@@ -120,6 +123,24 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
         self
     }
 
+    /// How much an entry of this namespace weighs; needs a
+    /// [`max_capacity`](SharedCacheBuilder::max_capacity) of the cache, which then is the most weight. Called
+    /// once for each value that is kept, on a shard thread; if it panics the value is rejected. An entry
+    /// heavier than the whole capacity is not kept; entries of weight 0 are kept without bound. Default:
+    /// each entry weighs 1.
+    ///
+    /// Closures cannot be compared, but their types can: who asks for the namespace again with the closure
+    /// of the same place in the program gets it, and it weighs with what the first one has captured. Any
+    /// other is another option, which is an error.
+    pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self
+    where
+        K: 'static,
+        V: 'static,
+    {
+        self.options.weigher = Some(Weighing::new(weigher));
+        self
+    }
+
     /// The namespace, made if there is none.
     ///
     /// # Errors
@@ -142,7 +163,11 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
         if self.options.max_items == Some(0) {
             return Err(Error::setting("max_items", 0, "at least 1, or none for no bound"));
         }
-        let space = self.spaces.enter(self.name, Types::of::<K, V>(), self.options)?;
+        if self.options.weigher.is_some() && !self.spaces.is_bounded() {
+            let accepted = "a max_capacity of the cache, the most weight that all entries may have";
+            return Err(Error::setting("weigher", "without max_capacity", accepted));
+        }
+        let space = self.spaces.enter(self.name, Types::of::<K, V>(), &self.options)?;
         Ok(Namespace::new(self.at, space, Arc::clone(self.spaces)))
     }
 }

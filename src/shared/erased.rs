@@ -102,6 +102,12 @@ macro_rules! in_place {
                 }
             }
 
+            /// The key, whatever its tag.
+            pub(crate) fn view<K: 'static>(&self) -> &K {
+                let (_, key) = self.parts();
+                key.as_any().downcast_ref().expect(OF_ITS_TYPE)
+            }
+
             /// The key that it was made of.
             pub(crate) fn into_key<K: 'static>(self) -> K {
                 let key = match self.0 {

@@ -3,11 +3,13 @@
 //! 1. [`namespace`]: the typed view, with the verbs.
 //! 2. [`erased`]: what the one core holds, and how typed callers see it.
 //! 3. [`space`]: what all views of one namespace have in common.
-//! 4. [`builder`][]: settings.
+//! 4. [`options`]: what a namespace has of its own.
+//! 5. [`builder`][]: settings.
 
 pub(crate) mod builder;
 pub(crate) mod erased;
 pub(crate) mod namespace;
+mod options;
 pub(crate) mod space;
 
 use crate::error::Error;
@@ -148,6 +150,12 @@ impl SharedCache {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.handle.len()
+    }
+
+    /// The sum of the entries' weights, as of the shards' last folds.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.handle.weight()
     }
 
     /// Whether there are no entries, as of the shards' last folds.

@@ -91,8 +91,8 @@ where
         let steps = Steps::check(front.trie.tree(), base.level(), path).ok()?;
         let pinned = reclaim::pin();
         let find = |node: &Node| {
-            let place = Within { node, space: &self.space, time_to_live: None };
-            front.glance(place, &self.ask(key), &pinned)
+            let place = Within { node, ..self.place() };
+            front.glance(place, &self.ask(place, key), &pinned)
         };
         let live = front.trie.read(base, &steps, find)??;
         Some(live.value().view::<V>().clone())

@@ -2,6 +2,7 @@
 //! Layer: front.
 
 use super::erased::{AnyKey, AnyValue, Tag};
+use super::options::Options;
 use crate::error::Error;
 use crate::front::Front;
 use crate::scope::ScopeStamp;
@@ -23,8 +24,10 @@ use std::time::Duration;
 /// All namespaces of one cache. They are the program's, not its data's: none is ever forgotten.
 pub(crate) struct Spaces {
     named: Map<Name, ()>,
-    groups: Arc<Map<u32, Arc<Group>>>,
+    groups: Arc<Map<u32, Arc<Group<AnyKey, AnyValue>>>>,
     shards: usize,
+    /// It was said how much there may be in the cache: without that, weights would mean nothing.
+    is_bounded: bool,
     /// Tags that were given out.
     tags: AtomicU64,
     hasher: ahash::RandomState,
@@ -49,13 +52,6 @@ pub(crate) struct Space {
 pub(crate) struct Types {
     ids: (TypeId, TypeId),
     names: (&'static str, &'static str),
-}
-
-/// What a namespace has of its own.
-#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
-pub(crate) struct Options {
-    pub(crate) time_to_live: Option<Duration>,
-    pub(crate) max_items: Option<u64>,
 }
 
 /// A namespace as the map holds it: equal to what has the same name.
@@ -111,18 +107,22 @@ impl fmt::Display for Types {
 }
 
 impl Spaces {
-    pub(crate) fn new(hasher: ahash::RandomState) -> Self {
+    pub(crate) fn new(hasher: ahash::RandomState, is_bounded: bool) -> Self {
         let (named, groups) = (Map::new(), Arc::new(Map::new()));
-        Self { named, groups, shards: 0, tags: AtomicU64::new(0), hasher }
+        Self { named, groups, shards: 0, is_bounded, tags: AtomicU64::new(0), hasher }
     }
 
     /// What the shards are told of them.
-    pub(crate) fn grouping(&self) -> Grouping<AnyKey> {
+    pub(crate) fn grouping(&self) -> Grouping<AnyKey, AnyValue> {
         Grouping { of: |key| key.tag().0, all: Arc::clone(&self.groups) }
     }
 
     pub(crate) fn over(self, shards: usize) -> Self {
         Self { shards, ..self }
+    }
+
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.is_bounded
     }
 
     /// The namespace of a name, made if there is none. If there is one, it must be of these types, and have
@@ -131,7 +131,7 @@ impl Spaces {
         &self,
         name: &str,
         types: Types,
-        asked: Options,
+        asked: &Options,
     ) -> Result<Arc<Space>, Error> {
         let hash = self.hasher.hash_one(name);
         let wanted = Wanted { hash, name };
@@ -146,7 +146,7 @@ impl Spaces {
             }
             let is_alone = asked.max_items.is_some_and(|most| most <= ONE_SHARD);
             let figures = Arc::default();
-            let group = self.begin(asked.max_items, &figures).ok_or_else(too_many)?;
+            let group = self.begin(asked, &figures).ok_or_else(too_many)?;
             let space = Arc::new(Space {
                 name: name.into(),
                 salt: self.hasher.hash_one((group.number, "namespace")),
@@ -155,7 +155,7 @@ impl Spaces {
                 counts: CallerCounts::new(),
                 figures,
                 types,
-                options: asked,
+                options: asked.clone(),
             });
             if self.named.insert_new(Name { hash, space: Arc::clone(&space) }, ()) {
                 return Ok(space);
@@ -166,16 +166,21 @@ impl Spaces {
     }
 
     /// A new group; nothing if there is no tag left.
-    fn begin(&self, most: Option<u64>, figures: &Arc<GroupFigures>) -> Option<Arc<Group>> {
+    fn begin(
+        &self,
+        options: &Options,
+        figures: &Arc<GroupFigures>,
+    ) -> Option<Arc<Group<AnyKey, AnyValue>>> {
         // Relaxed: a tag is of one group, and says nothing else.
         let tag = self.tags.fetch_add(1, Ordering::Relaxed);
         let tag = u32::try_from(tag).ok()?;
-        let limit = match most {
+        let limit = match options.max_items {
             None => u64::MAX,
             Some(most) if most <= ONE_SHARD => most,
             Some(most) => most / self.shards as u64,
         };
-        let group = Arc::new(Group::new(tag, limit, Arc::clone(figures)));
+        let weigher = options.weigher.as_ref().map(|weighing| Arc::clone(&weighing.weigher));
+        let group = Arc::new(Group::new(tag, limit, weigher, Arc::clone(figures)));
         let is_new = self.groups.insert_new(tag, Arc::clone(&group));
         debug_assert!(is_new, "a tag is given out once");
         Some(group)
@@ -193,7 +198,7 @@ impl Spaces {
     /// Empties a namespace. When this returns no reader sees anything of it, and writes and loads that were
     /// issued before are not stored, nor joined.
     pub(crate) fn clear(&self, front: &Front<AnyKey, AnyValue>, space: &Space) -> Reply<u64> {
-        let Some(next) = self.begin(space.options.max_items, &space.figures) else {
+        let Some(next) = self.begin(&space.options, &space.figures) else {
             // Four thousand million clears: from now on each takes all with it.
             return front.evict(front.trie.root());
         };
@@ -238,6 +243,7 @@ impl Space {
         NamespaceStats {
             callers: self.counts.sum(),
             len: self.figures.live(),
+            weight: self.figures.weight(),
             evictions: self.figures.evictions(),
         }
     }
@@ -246,7 +252,7 @@ impl Space {
         self.figures.live()
     }
 
-    fn check(&self, types: Types, asked: Options) -> Result<(), Error> {
+    fn check(&self, types: Types, asked: &Options) -> Result<(), Error> {
         let Self { name, types: own, options, .. } = self;
         if types != *own {
             return Err(Error::namespace(
@@ -254,29 +260,8 @@ impl Space {
                 "ask for those, or under another name".into(),
             ));
         }
-        let Options { time_to_live, max_items } = asked;
-        contradicts("time_to_live", name, options.time_to_live, time_to_live)?;
-        contradicts("max_items", name, options.max_items, max_items)
+        options.agree(name, asked)
     }
-}
-
-/// An error if an option is asked for that the namespace has not.
-fn contradicts<T: PartialEq + fmt::Debug>(
-    option: &str,
-    name: &str,
-    own: Option<T>,
-    asked: Option<T>,
-) -> Result<(), Error> {
-    if asked.is_none() || own == asked {
-        return Ok(());
-    }
-    let [own, asked] = [own, asked].map(|value| {
-        value.map_or_else(|| format!("no {option}"), |v| format!("a {option} of {v:?}"))
-    });
-    Err(Error::namespace(
-        format!("the namespace {name:?} has {own}, not {asked}"),
-        "ask for what it has, or for none, or under another name".into(),
-    ))
 }
 
 /// The figures of a namespace at one moment, all scopes together.
@@ -286,6 +271,7 @@ fn contradicts<T: PartialEq + fmt::Debug>(
 pub struct NamespaceStats {
     callers: [u64; CALLER_COUNTS],
     len: u64,
+    weight: u64,
     evictions: u64,
 }
 
@@ -324,6 +310,12 @@ impl NamespaceStats {
     #[must_use]
     pub fn len(&self) -> u64 {
         self.len
+    }
+
+    /// The sum of the entries' weights; without a weigher each weighs one.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.weight
     }
 
     /// Whether there are no entries.

@@ -72,6 +72,11 @@ impl<R: Resident> Store<R> {
         }
     }
 
+    /// From now on the tick advances with the number of residents, whatever was said before.
+    pub(crate) fn forget_capacity(&mut self) {
+        self.policy.forget_capacity();
+    }
+
     /// Adds a resident as the most recent one.
     pub(crate) fn insert(&mut self, resident: R, weight: u32) -> Slot {
         if self.nodes.len() == self.nodes.capacity() {

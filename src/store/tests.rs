@@ -140,3 +140,20 @@ fn the_last_tick_of_time_is_over_at_the_end_of_time() {
     assert_eq!(store.next_expired(u64::MAX, &mut budget), Some(slot));
     store.validate();
 }
+
+#[test]
+fn a_store_that_forgets_its_capacity_counts_its_residents() {
+    let cells: Vec<Cells> = (0..200).map(|_| Cells::default()).collect();
+    let mut store = Store::new(Some(1_000_000));
+    let fill = |store: &mut Store<_>, from: usize| {
+        let before = store.tick();
+        for cells in &cells[from..from + 100] {
+            store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
+        }
+        store.validate();
+        store.tick().wrapping_sub(before)
+    };
+    assert_eq!(fill(&mut store, 0), 0);
+    store.forget_capacity();
+    assert!(fill(&mut store, 100) > 2);
+}

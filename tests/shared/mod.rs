@@ -4,6 +4,7 @@ mod clears;
 mod identity;
 mod limits;
 mod surface;
+mod weights;
 
 use crate::support::{Gate, Ledger, bounded, eventually, ms};
 use cacheado::testing::ManualClock;

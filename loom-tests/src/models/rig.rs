@@ -82,7 +82,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     }
 
     /// As `new`, with keys that say which group they are of.
-    pub(super) fn grouped(capacity: u64, grouping: Option<Grouping<K>>) -> (Self, Worker<K, V>) {
+    pub(super) fn grouped(capacity: u64, grouping: Option<Grouping<K, V>>) -> (Self, Worker<K, V>) {
         let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
         let shards: Arc<[_]> = Arc::new([Shard::new(None, 4096).expect("little memory")]);
         let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));

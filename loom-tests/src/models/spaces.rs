@@ -14,7 +14,7 @@ const CAPACITY: u64 = 8;
 type Space = Namespace<u64, Tracked>;
 
 fn shared() -> (Space, SharedCache, Worker<AnyKey, AnyValue>) {
-    let spaces = Spaces::new(hasher());
+    let spaces = Spaces::new(hasher(), true);
     let (rig, worker) = Rig::<AnyValue, AnyKey>::grouped(CAPACITY, Some(spaces.grouping()));
     let cache = SharedCache::over(rig.cache.clone(), spaces);
     (cache.namespace("space").expect("new"), cache, worker)

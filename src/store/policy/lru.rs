@@ -59,6 +59,13 @@ impl Lru {
         Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining }
     }
 
+    /// Has the tick advance as the number of entries suggests, from the next insertion on.
+    pub(crate) fn forget_capacity(&mut self) {
+        if self.tick_every.take().is_some() {
+            self.remaining = 0;
+        }
+    }
+
     /// Begins the next tick. The ring has no room for its oldest generations any more: they join the
     /// next ones.
     fn advance<R>(&mut self, nodes: &mut Nodes<R>) {
