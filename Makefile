@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
+.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,6 +55,9 @@ lint: ## Check formatting, clippy and documentation, warnings refused
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
 
+scope-storm: ## Evict scopes and clear namespaces while STRESS_READS (10,000,000) reads look for what should be gone
+	STRESS_READS=$(or $(STRESS_READS),10000000) cargo test --package cacheado --test all scope_stress -- --nocapture
+
 histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) for a history that no order explains
 	SCHEDULES=$(or $(SCHEDULES),200000) SEED=$(or $(SEED),$(shell date +%s)) \
 		cargo test --package shuttle-tests --test histories -- --nocapture
@@ -74,7 +77,7 @@ mutants: ## Change src/store/ at one place after the other and demand that its t
 		echo 'make mutants needs cargo-mutants: cargo install cargo-mutants --locked' >&2; exit 2; }
 	cargo mutants --package cacheado --output target || test $$? -eq 3
 
-fuzz: ## Fuzz the store and whole sequences of operations against their oracles, FUZZ_SECONDS (60) each
+fuzz: ## Fuzz the store, sequences of operations, and trees and paths of scopes against their oracles, FUZZ_SECONDS (60) each
 	./ci/fuzz.sh
 
 sanitize: ## Run the tests under AddressSanitizer, ThreadSanitizer and valgrind, storms for STRESS_SECONDS (60)

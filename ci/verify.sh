@@ -7,6 +7,7 @@ set -uo pipefail
 cd "$(dirname "$0")/.."
 declare -A commands=(
     [test]="make test"
+    [scope-storm]="make scope-storm"
     [histories]="make histories"
     [loom]="env LOOM_MAX_PREEMPTIONS=3 make loom"
     [collector]="env LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 make loom-collector"
@@ -16,7 +17,7 @@ declare -A commands=(
     [sanitize]="make sanitize"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test histories loom collector mutations reliability fuzz sanitize)
+[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom collector mutations reliability fuzz sanitize)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0
