@@ -16,10 +16,11 @@ fi
 # Sanitizers and coverage are switches that a stable compiler hides.
 export RUSTC_BOOTSTRAP=1
 # The store is safe code: an address sanitizer would only make it slow.
-declare -A sanitizer=([store]=none [operations]=address) length=([store]=1500 [operations]=600)
+declare -A sanitizer=([store]=none [operations]=address [scopes]=address)
+declare -A length=([store]=1500 [operations]=600 [scopes]=2000)
 
 targets=("$@")
-[ ${#targets[@]} -gt 0 ] || targets=(store operations)
+[ ${#targets[@]} -gt 0 ] || targets=(store operations scopes)
 random=$(mktemp -d)
 trap 'rm -rf "$random"' EXIT
 for target in "${targets[@]}"; do
