@@ -1,7 +1,7 @@
 //! The clients of a cache: each verb calls the cache and notes in a log what it returned.
 
-use crate::CacheHandle;
 use crate::history::{Call, Event, Key, Loaded, Log, Token};
+use crate::{CacheHandle, ScopedHandle};
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::sync::atomic::{AtomicU64, Ordering};
 use std::cell::Cell;
@@ -29,6 +29,8 @@ pub enum Verb {
     LookThenRemove,
     /// Clears the cache.
     Clear,
+    /// Evicts the scope of the key and the one below it.
+    Evict,
     /// Loads, and waits as a thread.
     Load,
     /// Loads, and waits as a task.
@@ -111,6 +113,8 @@ impl Drop for Held {
 #[derive(Clone)]
 pub(crate) struct Stage {
     pub(crate) cache: CacheHandle<Key, Held>,
+    /// Where the keys are but for the first, in turn: the second scope lies below the first.
+    scopes: Option<[ScopedHandle<Key, Held>; 2]>,
     pub(crate) keys: Key,
     pub(crate) bystanders: Range<Key>,
     pub(crate) log: Log,
@@ -120,9 +124,19 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    pub(crate) fn new(cache: CacheHandle<Key, Held>, keys: Key, bystanders: Range<Key>) -> Self {
+    pub(crate) fn new(
+        cache: CacheHandle<Key, Held>,
+        scoped: bool,
+        keys: Key,
+        bystanders: Range<Key>,
+    ) -> Self {
+        let scopes = scoped.then(|| {
+            let path = [("organization", "a"), ("user", "u")];
+            [&path[..1], &path].map(|path| cache.scope(path.to_vec()).expect("a right path"))
+        });
         Self {
             cache,
+            scopes,
             keys,
             bystanders,
             log: Log::default(),
@@ -139,6 +153,12 @@ impl Stage {
 
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = Key> {
         (0..self.keys).chain(self.bystanders.clone())
+    }
+
+    /// The scope of a key, if that is not the global one: a key is in one scope only.
+    pub(crate) fn scope(&self, key: Key) -> Option<&ScopedHandle<Key, Held>> {
+        let place = usize::from(key % 3).checked_sub(1)?;
+        self.scopes.as_ref().filter(|_| key < self.keys).map(|scopes| &scopes[place])
     }
 
     /// Lets others run, if the schedule says so.
@@ -168,6 +188,7 @@ impl Client {
             Verb::Remove => self.remove(key),
             Verb::LookThenRemove => self.look_then_remove(key),
             Verb::Clear => self.clear(),
+            Verb::Evict => self.evict(key),
             Verb::Load => self.load(key),
             Verb::LoadInTask => self.load_in_task(key),
             Verb::LookThenInsert => self.look_then_insert(key),
@@ -179,8 +200,11 @@ impl Client {
 
     pub(crate) fn get(&self, key: Key) {
         let called = self.call();
-        let seen = self.stage.cache.get(&key).map(|value| value.token());
-        self.note(key, called, Call::Get(seen));
+        let seen = match self.stage.scope(key) {
+            Some(scope) => scope.get(&key),
+            None => self.stage.cache.get(&key),
+        };
+        self.note(key, called, Call::Get(seen.map(|value| value.token())));
     }
 
     pub(crate) fn flush(&self) {
@@ -191,7 +215,10 @@ impl Client {
         let token = self.stage.token();
         let value = self.stage.books.value(token);
         let called = self.call();
-        self.stage.cache.insert(key, value);
+        match self.stage.scope(key) {
+            Some(scope) => scope.insert(key, value),
+            None => self.stage.cache.insert(key, value),
+        }
         self.note(key, called, Call::Insert(token));
     }
 
@@ -224,8 +251,11 @@ impl Client {
 
     fn remove(&self, key: Key) {
         let called = self.call();
-        let taken = self.stage.cache.remove(&key).map(|value| value.token());
-        self.note(key, called, Call::Remove(taken));
+        let taken = match self.stage.scope(key) {
+            Some(scope) => scope.remove(&key),
+            None => self.stage.cache.remove(&key),
+        };
+        self.note(key, called, Call::Remove(taken.map(|value| value.token())));
     }
 
     fn look_then_remove(&self, key: Key) {
@@ -238,22 +268,39 @@ impl Client {
     fn clear(&self) {
         let called = self.call();
         let reply = self.stage.cache.clear();
+        self.emptied(called, self.stage.all_keys());
+        reply.wait().expect("the shards live");
+    }
+
+    /// An eviction is a removal of all keys of the scope and of those below it.
+    fn evict(&self, key: Key) {
+        let Some(scope) = self.stage.scope(key) else { return self.clear() };
+        let called = self.call();
+        let reply = scope.evict();
+        let least = key % 3;
+        self.emptied(called, (0..self.stage.keys).filter(|key| key % 3 >= least));
+        reply.wait().expect("the shards live");
+    }
+
+    fn emptied(&self, called: u64, keys: impl Iterator<Item = Key>) {
         let returned = self.stage.log.now();
-        for key in self.stage.all_keys() {
-            let client = self.number;
-            let call = Call::Clear;
+        for key in keys {
+            let (client, call) = (self.number, Call::Clear);
             self.stage.log.note(Event { client, key, call, called, returned, loader: None });
         }
-        reply.wait().expect("the shards live");
     }
 
     fn load(&self, key: Key) {
         let run = Cell::new(None);
         let called = self.call();
-        let value = self.stage.cache.get_or_load(&key, || {
+        let loader = || {
             let begun = self.begin();
             self.made(begun, &run)
-        });
+        };
+        let value = match self.stage.scope(key) {
+            Some(scope) => scope.get_or_load(&key, loader),
+            None => self.stage.cache.get_or_load(&key, loader),
+        };
         self.loaded(key, called, &run, Ok(value.token()));
     }
 
@@ -299,12 +346,15 @@ impl Client {
     }
 
     async fn load_async(&self, key: Key, run: &Cell<Option<Run>>) -> Held {
-        let load = self.stage.cache.get_or_load_async(&key, async {
+        let loader = async {
             let begun = self.begin();
             wait_once().await;
             self.made(begun, run)
-        });
-        load.await
+        };
+        match self.stage.scope(key) {
+            Some(scope) => scope.get_or_load_async(&key, loader).await,
+            None => self.stage.cache.get_or_load_async(&key, loader).await,
+        }
     }
 
     /// A loader begins: the moment, and then what it takes.

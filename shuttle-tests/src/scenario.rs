@@ -6,6 +6,7 @@ use crate::history::{Event, Key};
 use crate::testing::ManualClock;
 use shuttle::rand::{Rng, thread_rng};
 use shuttle::thread;
+use std::sync::Arc;
 
 /// What the clients of a search do. Each execution draws its own clients from it.
 #[derive(Clone, Copy, Debug)]
@@ -20,6 +21,8 @@ pub struct Mix {
     pub clients: usize,
     /// The most calls of a client.
     pub calls: usize,
+    /// Keys are in three scopes in turn: the global one, one below it, one below that.
+    pub scoped: bool,
     /// Shards of the cache.
     pub shards: usize,
     /// Writes that may wait for a shard.
@@ -53,7 +56,8 @@ pub fn play(mix: &Mix) -> Vec<Event> {
         .clock(ManualClock::new().clock())
         .build()
         .expect("the settings are valid");
-    let stage = Stage::new(cache, keys, FIRST_BYSTANDER..FIRST_BYSTANDER + mix.bystanders);
+    let stage =
+        Stage::new(cache, mix.scoped, keys, FIRST_BYSTANDER..FIRST_BYSTANDER + mix.bystanders);
     let first = stage.client(0);
     stage.bystanders.clone().for_each(|key| first.act(Verb::Insert, key));
     let clients = random.gen_range(2..=mix.clients);
@@ -83,7 +87,11 @@ fn close(stage: Stage) -> Vec<Event> {
     judge.flush();
     stage.all_keys().for_each(|key| judge.get(key));
     drop(judge);
-    let present = stage.all_keys().filter(|key| stage.cache.contains_key(key)).count();
+    let is_there = |key: &Key| match stage.scope(*key) {
+        Some(scope) => scope.contains_key(key),
+        None => stage.cache.contains_key(key),
+    };
+    let present = stage.all_keys().filter(is_there).count();
     let stats = stage.cache.stats();
     assert_eq!(stats.len(), present as u64, "after a flush the length is exact");
     assert_eq!(
@@ -93,8 +101,8 @@ fn close(stage: Stage) -> Vec<Event> {
     );
     let never = [stats.evictions(), stats.expirations(), stats.rejected(), stats.panics()];
     assert_eq!(never, [0; 4], "evictions, expirations, rejections, panics");
-    let Stage { cache, log, books, .. } = stage;
-    drop(cache);
+    let (log, books) = (stage.log.clone(), Arc::clone(&stage.books));
+    drop(stage);
     books.audit();
     log.take()
 }

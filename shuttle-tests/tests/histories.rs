@@ -1,7 +1,7 @@
 //! Searches of histories. `SCHEDULES` and `SEED` say how many and which; `REPLAY` runs one again.
 
 use shuttle_tests::clients::Verb::{
-    Clear, Flush, Get, Insert, Load, LoadCancelled, LoadInTask, LoadInVain, LookThenInsert,
+    Clear, Evict, Flush, Get, Insert, Load, LoadCancelled, LoadInTask, LoadInVain, LookThenInsert,
     LookThenRemove, Remove, TryInsert, View,
 };
 use shuttle_tests::scenario::Mix;
@@ -10,7 +10,7 @@ use std::process::Command;
 
 /// What all searches of the library together run.
 const SCHEDULES: usize = 10_000;
-const SEARCHES: usize = 6;
+const SEARCHES: usize = 8;
 
 /// Everything.
 const ANYTHING: Mix = Mix {
@@ -35,6 +35,7 @@ const ANYTHING: Mix = Mix {
     keys: 3,
     clients: 4,
     calls: 5,
+    scoped: false,
     shards: 2,
     backlog: 64,
     bystanders: 4,
@@ -47,6 +48,7 @@ const LOADS: Mix = Mix {
     keys: 2,
     clients: 4,
     calls: 4,
+    scoped: false,
     shards: 1,
     backlog: 64,
     bystanders: 0,
@@ -59,8 +61,35 @@ const CROWD: Mix = Mix {
     keys: 2,
     clients: 4,
     calls: 6,
+    scoped: false,
     shards: 1,
     backlog: 2,
+    bystanders: 0,
+};
+
+/// Keys in three scopes, which are evicted from either and from above.
+const SCOPES: Mix = Mix {
+    name: "scopes",
+    verbs: &[
+        Get,
+        Get,
+        Insert,
+        Insert,
+        Remove,
+        Evict,
+        Evict,
+        Clear,
+        Load,
+        Load,
+        LoadInTask,
+        LoadCancelled,
+    ],
+    keys: 3,
+    clients: 4,
+    calls: 5,
+    scoped: true,
+    shards: 2,
+    backlog: 64,
     bystanders: 0,
 };
 
@@ -104,6 +133,16 @@ fn a_crowd_by_lot() {
 #[test]
 fn a_crowd_by_priorities() {
     is_linearizable(&CROWD, Draw::Priorities);
+}
+
+#[test]
+fn scopes_by_lot() {
+    is_linearizable(&SCOPES, Draw::Random);
+}
+
+#[test]
+fn scopes_by_priorities() {
+    is_linearizable(&SCOPES, Draw::Priorities);
 }
 
 /// Clients that look before they remove, and so may return what they have not removed.
