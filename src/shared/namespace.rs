@@ -125,6 +125,12 @@ where
         self.at.path()
     }
 
+    /// The level of the scope that this view is of; `global` for the global scope.
+    #[must_use]
+    pub fn level(&self) -> &str {
+        self.at.level()
+    }
+
     /// As [`CacheHandle::get`](crate::CacheHandle::get).
     #[inline]
     pub fn get<Q>(&self, key: &Q) -> Option<V>

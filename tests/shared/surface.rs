@@ -18,6 +18,11 @@ fn a_shared_scope_is_the_same_scope_of_all_namespaces() {
     let texts: Namespace<u64, String> = ada.namespace("texts").expect("new");
     let numbers: Namespace<u64, u64> = acme.namespace("numbers").expect("new");
     assert!(texts.is_empty() && acme.is_empty() && ada.is_empty());
+    let everywhere: Namespace<u64, u64> = cache.namespace("numbers").expect("it is there");
+    assert_eq!(
+        [texts.level(), numbers.level(), everywhere.level()],
+        ["user", "organization", "global"]
+    );
 
     texts.insert(1, "a".to_owned());
     numbers.insert(1, 2);
