@@ -397,9 +397,10 @@ impl<K, V> Front<K, V> {
         if self.is_forked() {
             return Reply::refused(Error::forked());
         }
-        let leave = |i, answer| rouse::leave(&self.shards, i, command(answer));
-        let reply = Reply::sum_of(self.shards.len(), add, leave);
-        rouse::begin(&self.shards);
+        let mut commands = Vec::with_capacity(self.shards.len());
+        let reply =
+            Reply::sum_of(self.shards.len(), add, |_, answer| commands.push(command(answer)));
+        rouse::leave_with_all(&self.shards, commands);
         reply
     }
 

@@ -10,14 +10,17 @@ use super::Shard;
 use super::command::{Command, Message};
 use std::sync::Arc;
 
-/// Leaves a command for one shard, which is woken by another. To be done for every one, and then [`begin`].
-pub(crate) fn leave<K, V>(shards: &Arc<[Shard<K, V>]>, number: usize, command: Command<K, V>) {
-    let rouse = Rouse { shards: Arc::clone(shards), number };
-    shards[number].leave(Message { command, rouse: Some(rouse) });
-}
-
-/// Wakes the first shard. Every shard has its message by now, so each finds one for those whom it wakes.
-pub(crate) fn begin<K, V>(shards: &[Shard<K, V>]) {
+/// Leaves every shard one of the `commands` and wakes the first.
+pub(crate) fn leave_with_all<K, V>(
+    shards: &Arc<[Shard<K, V>]>,
+    commands: impl IntoIterator<Item = Command<K, V>>,
+) {
+    // The last first: a shard may be awake and take its message at once, and those whom it wakes then, whose
+    // numbers are greater, must have theirs.
+    for (number, command) in (0..shards.len()).rev().zip(commands) {
+        let rouse = Rouse { shards: Arc::clone(shards), number };
+        shards[number].leave(Message { command, rouse: Some(rouse) });
+    }
     shards[0].heed();
 }
 

@@ -87,8 +87,8 @@ pub fn a_command_wakes_a_light_sleeper() {
     });
 }
 
-/// A shard that is left a message is woken by the shard before it, and finds the message: though the one
-/// that wakes it may take its own while it sleeps or before it does.
+/// A shard that is left a message is woken by the shard before it, and finds the message, though that one may
+/// take its own before anybody wakes it.
 pub fn shards_wake_each_other() {
     search("shards_wake_each_other", 3, || {
         let shard = || Shard::<u8, u32>::new(None, 8).expect("little memory");
@@ -97,24 +97,17 @@ pub fn shards_wake_each_other() {
             let shards = Arc::clone(&shards);
             let worker = loom::thread::spawn(move || {
                 let shard = &shards[number];
-                loop {
+                while shard.receive().map(drop).is_none() {
                     shard.signal().sleep(Nap::Deep(None));
-                    if let Some(message) = shard.receive() {
-                        drop(message);
-                        shard.signal().folded(1);
-                        return;
-                    }
                 }
+                shard.signal().folded(1);
             });
             worker
         });
         for (shard, worker) in shards.iter().zip(&workers) {
             shard.signal().bind(worker.thread().clone());
         }
-        for number in 0..2 {
-            rouse::leave(&shards, number, Command::Relieve { all_shares: false });
-        }
-        rouse::begin(&shards);
+        rouse::leave_with_all(&shards, [0, 1].map(|_| Command::Relieve { all_shares: false }));
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
     });
