@@ -228,6 +228,15 @@ impl Node {
             .is_ok()
     }
 
+    /// Whether the node has ended. For who looks at a node without using it, after an entry was found: if
+    /// that is of the next owner of the node's number, this says so.
+    #[inline]
+    pub(crate) fn has_ended(&self) -> bool {
+        // Relaxed: the end came before the number was given back, that before it was taken, and that before
+        // what its new owner wrote, which the caller has found.
+        self.life.load(Ordering::Relaxed) & ENDED != 0
+    }
+
     // ---- what shards have made of its evictions -------------------------------------------------
 
     /// The sum of the settled generations on the path to this scope: whatever is older was ended by an

@@ -163,7 +163,7 @@ impl Trie {
     }
 
     /// What `read` makes of the scope that `steps` lead to from `base`, if there is one. The scope may end
-    /// meanwhile: then it has no entries.
+    /// meanwhile, and another be given its number: who finds an entry asks [`Node::has_ended`] after.
     #[inline]
     pub(crate) fn read<R>(
         &self,

@@ -92,7 +92,16 @@ where
         let pinned = reclaim::pin();
         let find = |node: &Node| {
             let place = Within { node, ..self.place() };
-            front.glance(place, &self.ask(place, key), &pinned)
+            let ask = self.ask(place, key);
+            let (hash, shard) = front.route(place, &ask);
+            let is_key = |key: &AnyKey| ask.equivalent(key);
+            let live = shard.find(hash, is_key, front.validity(place), &pinned)?;
+            // After the entry was found: it may be of a scope that was given this one's number since.
+            if node.has_ended() {
+                return None;
+            }
+            front.hit(place, shard, live, &pinned);
+            Some(live)
         };
         let live = front.trie.read(base, &steps, find)??;
         Some(live.value().view::<V>().clone())
