@@ -41,6 +41,12 @@ pub(crate) struct Front<K, V> {
     pub(crate) process: Process,
 }
 
+/// A live entry, and the shard that has it.
+pub(crate) struct Found<'g, K, V> {
+    pub(crate) live: Live<'g, K, V>,
+    pub(crate) shard: &'g Shard<K, V>,
+}
+
 impl<K, V> Front<K, V> {
     /// The scope that a handle of the whole cache reads and writes.
     #[inline]
@@ -65,25 +71,26 @@ impl<K, V> Front<K, V> {
         Validity::new(&self.clock, place)
     }
 
-    /// The live entry of a key, without counting or touching it.
+    /// The live entry of a key, neither counted nor touched.
     #[inline]
-    pub(crate) fn peek<'g, Q>(
-        &self,
+    pub(crate) fn find<'g, Q>(
+        &'g self,
         place: impl Place,
         key: &Q,
         pinned: &'g Guard,
-    ) -> Option<Live<'g, K, V>>
+    ) -> Option<Found<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let (hash, shard) = self.route(place, key);
-        shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)
+        let live = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)?;
+        Some(Found { live, shard })
     }
 
     /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
     #[inline]
     pub(crate) fn look<'g, Q>(
-        &self,
+        &'g self,
         place: impl Place,
         key: &Q,
         pinned: &'g Guard,
@@ -101,7 +108,7 @@ impl<K, V> Front<K, V> {
     /// As `look`, but counts no miss.
     #[inline]
     pub(crate) fn glance<'g, Q>(
-        &self,
+        &'g self,
         place: impl Place,
         key: &Q,
         pinned: &'g Guard,
@@ -109,10 +116,7 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let (hash, shard) = self.route(place, key);
-        let live = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)?;
-        self.hit(place, shard, live, pinned);
-        Some(live)
+        self.find(place, key, pinned).map(|found| self.hit(place, found, pinned))
     }
 
     /// What `read` makes of the value of a key.
@@ -130,19 +134,20 @@ impl<K, V> Front<K, V> {
         self.look(place, key, &pinned).map(|live| read(live.value()))
     }
 
+    /// Counts a hit and notes that the entry was read.
     #[inline]
-    pub(crate) fn hit(
+    pub(crate) fn hit<'g>(
         &self,
         place: impl Place,
-        shard: &Shard<K, V>,
-        live: Live<'_, K, V>,
+        Found { live, shard }: Found<'g, K, V>,
         pinned: &Guard,
-    ) {
+    ) -> Live<'g, K, V> {
         self.count(place, pinned.lane(), Caller::Hit);
         live.entry().touch(shard.tick());
         if let Some(idle) = self.time_to_idle {
             live.extend_idle(deadline(self.clock.now(), idle));
         }
+        live
     }
 
     /// Counts one for the cache and for the scope.

@@ -111,7 +111,7 @@ where
         V: Clone,
     {
         let pinned = reclaim::pin();
-        self.front.peek(self.front.global(), key, &pinned).map(|live| live.value().clone())
+        self.front.find(self.front.global(), key, &pinned).map(|found| found.live.value().clone())
     }
 
     /// Whether a key has a live value. Never waits, counts nothing, leaves recency alone.
@@ -120,7 +120,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pinned = reclaim::pin();
-        self.front.peek(self.front.global(), key, &pinned).is_some()
+        self.front.find(self.front.global(), key, &pinned).is_some()
     }
 
     /// A view that pins the thread once for many reads and gives references.

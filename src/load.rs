@@ -3,7 +3,7 @@
 
 use crate::ask::Ask;
 use crate::error::Error;
-use crate::front::Front;
+use crate::front::{Found, Front};
 use crate::reply::{Reply, block_on};
 use crate::scope::node::Place;
 use crate::shard::Shard;
@@ -149,7 +149,7 @@ where
                     return Step::Hit(A::view(live.value()).clone());
                 }
                 Sight::Live(live) => {
-                    self.front.hit(self.place, self.shard, live, &pinned);
+                    self.front.hit(self.place, Found { live, shard: self.shard }, &pinned);
                     return Step::Hit(A::view(live.value()).clone());
                 }
                 _ => self.count_miss(pinned.lane()),

@@ -153,7 +153,7 @@ where
         V: Clone,
     {
         let pinned = reclaim::pin();
-        self.front.peek(self.place(), key, &pinned).map(|live| live.value().clone())
+        self.front.find(self.place(), key, &pinned).map(|found| found.live.value().clone())
     }
 
     /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
@@ -162,7 +162,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
     {
         let pinned = reclaim::pin();
-        self.front.peek(self.place(), key, &pinned).is_some()
+        self.front.find(self.place(), key, &pinned).is_some()
     }
 
     /// As [`CacheHandle::pin`](crate::CacheHandle::pin).

@@ -92,16 +92,12 @@ where
         let pinned = reclaim::pin();
         let find = |node: &Node| {
             let place = Within { node, ..self.place() };
-            let ask = self.ask(place, key);
-            let (hash, shard) = front.route(place, &ask);
-            let is_key = |key: &AnyKey| ask.equivalent(key);
-            let live = shard.find(hash, is_key, front.validity(place), &pinned)?;
+            let found = front.find(place, &self.ask(place, key), &pinned)?;
             // After the entry was found: it may be of a scope that was given this one's number since.
             if node.has_ended() {
                 return None;
             }
-            front.hit(place, shard, live, &pinned);
-            Some(live)
+            Some(front.hit(place, found, &pinned))
         };
         let live = front.trie.read(base, &steps, find)??;
         Some(live.value().view::<V>().clone())
@@ -173,8 +169,8 @@ where
     {
         let pinned = reclaim::pin();
         let place = self.place();
-        let live = self.at.front().peek(place, &self.ask(place, key), &pinned)?;
-        Some(live.value().view::<V>().clone())
+        let found = self.at.front().find(place, &self.ask(place, key), &pinned)?;
+        Some(found.live.value().view::<V>().clone())
     }
 
     /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
@@ -184,7 +180,7 @@ where
     {
         let pinned = reclaim::pin();
         let place = self.place();
-        self.at.front().peek(place, &self.ask(place, key), &pinned).is_some()
+        self.at.front().find(place, &self.ask(place, key), &pinned).is_some()
     }
 
     /// As [`CacheHandle::insert`](crate::CacheHandle::insert), with the time to live of the namespace.
@@ -229,12 +225,7 @@ where
         Q: ToKey<K> + ?Sized,
         V: Clone,
     {
-        if let Some(value) = self.hit(key) {
-            return value;
-        }
-        let loader = || Ok::<_, Infallible>(loader());
-        let place = self.place();
-        never(load::blocking(self.at.front(), place, self.ask(place, key), loader))
+        never(self.load(key, None, || Ok::<_, Infallible>(loader())))
     }
 
     /// As [`CacheHandle::try_get_or_load`](crate::CacheHandle::try_get_or_load).
@@ -281,12 +272,7 @@ where
         Q: ToKey<K> + ?Sized,
         V: Clone,
     {
-        if let Some(value) = self.hit(key) {
-            return value;
-        }
-        let loader = async { Ok::<_, Infallible>(loader.await) };
-        let place = self.place();
-        never(load::awaiting(self.at.front(), place, self.ask(place, key), loader).await)
+        never(self.load_async(key, None, async { Ok::<_, Infallible>(loader.await) }).await)
     }
 
     /// As [`CacheHandle::try_get_or_load_async`](crate::CacheHandle::try_get_or_load_async).
