@@ -1,9 +1,10 @@
 //! Scopes, times to live and limits of memoized functions.
 
 use super::{CACHE, Fault, Service, called, calls};
-use crate::support::ms;
+use crate::support::{Gate, ms};
 use cacheado::testing::ManualClock;
 use cacheado::{ScopeId, SharedCache, memoize};
+use std::hash::{Hash, Hasher};
 use std::thread;
 use std::time::Duration;
 
@@ -186,4 +187,60 @@ fn no_more_is_kept_than_max_items() {
     }
     CACHE.flush().wait().expect("shards live");
     assert_eq!(few_namespace().expect("a valid namespace").len(), 10);
+}
+
+/// The one key there is. Hashing it stops at the gate, if it has one.
+#[derive(Clone)]
+struct Stopping(Option<Gate>);
+
+impl Hash for Stopping {
+    fn hash<H: Hasher>(&self, _: &mut H) {
+        if let Some(gate) = &self.0 {
+            gate.pass();
+        }
+    }
+}
+
+impl PartialEq for Stopping {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Stopping {}
+
+#[memoize(cache = cache, scope(organization = org, user = user), key = key)]
+fn secret(cache: &SharedCache, org: &str, user: u64, key: Stopping) -> String {
+    let Stopping(_) = key;
+    format!("{org} {user}")
+}
+
+/// A reader has found its scope and stops. The scope ends, another is given its number, and an eviction
+/// above the ended one raises its sum to the stamp of what that other holds.
+#[test]
+fn a_scope_that_ended_under_its_reader_answers_nothing() {
+    let cache = SharedCache::builder().shards(1).build().expect("valid settings");
+    let organizations =
+        ["acme", "umbrella"].map(|id| cache.scope([("organization", id)]).expect("a valid path"));
+    let any = || Stopping(None);
+    assert_eq!(secret(&cache, "acme", 1, any()), "acme 1");
+    let gate = Gate::new();
+    let reader = thread::spawn({
+        let (cache, key) = (cache.clone(), Stopping(Some(gate.clone())));
+        move || secret(&cache, "acme", 1, key)
+    });
+    gate.wait_for(1);
+
+    secret_invalidate(&cache, "acme", 1, any()).expect("a valid scope");
+    let scopes = || cache.scopes().wait().expect("shards live").reports().len();
+    let has_ended = |_: &u32| {
+        cache.flush().wait().expect("shards live");
+        scopes() == 3
+    };
+    assert!((0..1000).find(has_ended).is_some(), "a scope without entries and handles stays");
+    assert_eq!(secret(&cache, "umbrella", 2, any()), "umbrella 2");
+    organizations[0].evict().wait().expect("shards live");
+
+    gate.open();
+    assert_eq!(reader.join().expect("a value"), "acme 1");
 }
