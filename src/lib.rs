@@ -41,13 +41,12 @@ pub use removal::{Removal, RemovalCause};
 pub use reply::Reply;
 pub use scope::path::ScopeId;
 pub use scope::snapshot::{
-    ScopeFigure, ScopeFigures, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot,
+    Figures, ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot,
 };
 pub use scope::tree::ScopeTree;
 pub use scoped::ScopedHandle;
 pub use shared::builder::{NamespaceBuilder, SharedCacheBuilder};
 pub use shared::namespace::{Namespace, NamespaceView};
-pub use shared::space::NamespaceStats;
 pub use shared::{SharedCache, SharedScope};
 pub use stats::Stats;
 pub use view::{PinnedView, ScopedView};

@@ -89,11 +89,11 @@ use proc_macro2::TokenStream;
 ///
 /// # Names
 ///
-/// A namespace is called as its function is, with modules, types and type parameters, so equal names in two
-/// modules or types do not meet. Functions of one name in two blocks of one function do, and instances for types
-/// that are called alike: give those a `name`. Two functions that are
-/// given the same `name` share what they keep if their keys and values are of the same types, and are
-/// refused if not. In one cache that is a static a namespace is looked up once.
+/// A namespace is called as its function is, with modules, types and type parameters, and is that function's
+/// alone: equal names in two modules, types or blocks do not meet, nor do the instances of a generic function,
+/// nor what a program calls `cache.namespace(..)` by the same name. Two functions that are given the same `name`
+/// share what they keep if their keys and values are of the same types, and are refused if not. In one cache
+/// that is a static a namespace is looked up once.
 ///
 /// # Errors and panics
 ///

@@ -1,5 +1,6 @@
 //! [`Known`]: the namespaces of one function in a cache that is always the same. Layer: front.
 
+use crate::shared::space::Title;
 use crate::{Error, Namespace, NamespaceBuilder, SharedCache};
 use std::any::Any;
 use std::fmt;
@@ -13,7 +14,7 @@ pub struct Known {
 }
 
 struct Entry {
-    name: &'static str,
+    title: Title<'static>,
     namespace: Box<dyn Any + Send + Sync>,
     next: Known,
 }
@@ -26,17 +27,16 @@ impl Known {
         Self { first: OnceLock::new() }
     }
 
-    /// The namespace of that name, if it is known.
+    /// The namespace of that title, if it is known.
     #[inline]
     pub fn namespace<K: 'static, V: 'static>(
         &'static self,
-        name: &'static str,
+        title: Title<'static>,
     ) -> Option<&'static Namespace<K, V>> {
         let mut at = self;
         loop {
             let entry = at.first.get()?;
-            // Nearly always the very same text.
-            if std::ptr::eq(entry.name, name) || entry.name == name {
+            if entry.title == title {
                 return entry.namespace.downcast_ref();
             }
             at = &entry.next;
@@ -52,15 +52,15 @@ impl Known {
     pub fn learn<K, V>(
         &'static self,
         cache: &SharedCache,
-        name: &'static str,
+        title: Title<'static>,
         options: impl for<'a> FnOnce(NamespaceBuilder<'a, K, V>) -> NamespaceBuilder<'a, K, V>,
     ) -> Result<&'static Namespace<K, V>, Error>
     where
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let namespace = Box::new(namespace::<K, V>(cache, name, options)?);
-        let mut entry = Box::new(Entry { name, namespace, next: Self::new() });
+        let namespace = Box::new(namespace::<K, V>(cache, title, options)?);
+        let mut entry = Box::new(Entry { title, namespace, next: Self::new() });
         let mut at = self;
         loop {
             match at.first.set(entry) {
@@ -71,7 +71,7 @@ impl Known {
             let Some(before) = at.first.get() else { continue };
             at = &before.next;
         }
-        Ok(self.namespace(name).expect("a namespace of these types was added, now or before"))
+        Ok(self.namespace(title).expect("a namespace of these types was added, now or before"))
     }
 }
 
@@ -88,12 +88,12 @@ impl fmt::Debug for Known {
 /// If the cache refuses it.
 pub fn namespace<K, V>(
     cache: &SharedCache,
-    name: &str,
+    title: Title<'_>,
     options: impl for<'a> FnOnce(NamespaceBuilder<'a, K, V>) -> NamespaceBuilder<'a, K, V>,
 ) -> Result<Namespace<K, V>, Error>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    options(cache.namespace_builder(name)).build()
+    options(cache.titled(title)).build()
 }

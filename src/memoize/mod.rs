@@ -12,6 +12,7 @@ use std::time::Duration;
 mod known;
 mod parts;
 
+pub use crate::shared::space::Title;
 pub use known::{Known, namespace};
 pub use parts::{Lent, Parts};
 

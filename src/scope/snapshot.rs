@@ -9,11 +9,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Counters of one scope, or of one and all below it.
+/// Counters of one scope, of one and all below it, or of a namespace of a shared cache.
+///
+/// What callers count is exact; how many entries there are and were evicted is exact after a flush.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ScopeFigures(Tallies);
+pub struct Figures(pub(crate) Tallies);
 
-/// Which of the [`ScopeFigures`] to go by.
+/// Which of the [`Figures`] to go by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ScopeFigure {
@@ -31,7 +33,7 @@ pub enum ScopeFigure {
     Evictions,
 }
 
-impl ScopeFigures {
+impl Figures {
     /// Entries in the cache.
     #[must_use]
     pub fn len(&self) -> u64 {
@@ -63,7 +65,12 @@ impl ScopeFigures {
     pub fn loads(&self) -> u64 {
         self.0.counts[Caller::Load as usize]
     }
-    /// Entries evicted to stay within the capacity.
+    /// Loaders that returned an error, panicked or were cancelled.
+    #[must_use]
+    pub fn load_failures(&self) -> u64 {
+        self.0.counts[Caller::LoadFailure as usize]
+    }
+    /// Entries evicted to stay within the capacity, or a namespace's `max_items`.
     #[must_use]
     pub fn evictions(&self) -> u64 {
         self.0.evictions
@@ -156,13 +163,13 @@ impl ScopeReport {
 
     /// The figures of the scope itself.
     #[must_use]
-    pub fn own(&self) -> ScopeFigures {
+    pub fn own(&self) -> Figures {
         self.stats.own
     }
 
     /// The figures of the scope and all below it.
     #[must_use]
-    pub fn subtree(&self) -> ScopeFigures {
+    pub fn subtree(&self) -> Figures {
         self.stats.subtree
     }
 }
@@ -170,20 +177,20 @@ impl ScopeReport {
 /// The figures of one scope at one moment; what they count is what [`Stats`](crate::Stats) says.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ScopeStats {
-    own: ScopeFigures,
-    subtree: ScopeFigures,
+    own: Figures,
+    subtree: Figures,
 }
 
 impl ScopeStats {
     /// The figures of the scope itself.
     #[must_use]
-    pub fn own(&self) -> ScopeFigures {
+    pub fn own(&self) -> Figures {
         self.own
     }
 
     /// The figures of the scope and all below it.
     #[must_use]
-    pub fn subtree(&self) -> ScopeFigures {
+    pub fn subtree(&self) -> Figures {
         self.subtree
     }
 }
@@ -219,10 +226,10 @@ impl ScopesSnapshot {
                 }
             }
         }
-        let global = ScopeStats { own: ScopeFigures(all.minus(total)), subtree: ScopeFigures(all) };
+        let global = ScopeStats { own: Figures(all.minus(total)), subtree: Figures(all) };
         let report = |(node, own, subtree): (Arc<Node>, Tallies, Tallies)| ScopeReport {
             path: ScopePath::of(trie, &node),
-            stats: ScopeStats { own: ScopeFigures(own), subtree: ScopeFigures(subtree) },
+            stats: ScopeStats { own: Figures(own), subtree: Figures(subtree) },
         };
         let mut reports: Vec<_> = rows.into_values().map(report).collect();
         reports.push(ScopeReport { path: ScopePath(Vec::new()), stats: global });
@@ -268,7 +275,7 @@ pub(crate) fn stats_of(trie: &Trie, of: &Arc<Node>) -> ScopeStats {
             subtree = subtree.plus(node.own()).plus(node.departed());
         }
     });
-    ScopeStats { own: ScopeFigures(own), subtree: ScopeFigures(subtree) }
+    ScopeStats { own: Figures(own), subtree: Figures(subtree) }
 }
 
 /// How many entries a scope and those below it have now.

@@ -5,7 +5,7 @@ use super::SharedCache;
 use super::erased::{AnyKey, AnyValue};
 use super::namespace::Namespace;
 use super::options::{Options, Weighing};
-use super::space::{Spaces, Types};
+use super::space::{Spaces, Title, Types};
 use crate::error::Error;
 use crate::sync::hasher;
 use crate::{CacheBuilder, CacheHandle, Clock, ScopeTree, ScopedHandle};
@@ -92,7 +92,7 @@ impl fmt::Debug for SharedCacheBuilder {
 pub struct NamespaceBuilder<'a, K, V> {
     at: ScopedHandle<AnyKey, AnyValue>,
     spaces: &'a Arc<Spaces>,
-    name: &'a str,
+    title: Title<'a>,
     options: Options,
     types: PhantomData<fn() -> (K, V)>,
 }
@@ -101,9 +101,9 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
     pub(super) fn new(
         at: ScopedHandle<AnyKey, AnyValue>,
         spaces: &'a Arc<Spaces>,
-        name: &'a str,
+        title: Title<'a>,
     ) -> Self {
-        Self { at, spaces, name, options: Options::default(), types: PhantomData }
+        Self { at, spaces, title, options: Options::default(), types: PhantomData }
     }
 
     /// How long after it was written or loaded an entry of this namespace expires. Default: as its scope
@@ -167,7 +167,7 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
             let accepted = "a max_capacity of the cache, the most weight that all entries may have";
             return Err(Error::setting("weigher", "without max_capacity", accepted));
         }
-        let space = self.spaces.enter(self.name, Types::of::<K, V>(), &self.options)?;
+        let space = self.spaces.enter(self.title, Types::of::<K, V>(), &self.options)?;
         Ok(Namespace::new(self.at, space, Arc::clone(self.spaces)))
     }
 }
@@ -175,7 +175,7 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
 impl<K, V> fmt::Debug for NamespaceBuilder<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("NamespaceBuilder")
-            .field("name", &self.name)
+            .field("name", &self.title.name)
             .field("options", &self.options)
             .finish_non_exhaustive()
     }

@@ -19,7 +19,7 @@ use crate::{CacheHandle, Reply, ScopedHandle, Stats};
 use builder::{NamespaceBuilder, SharedCacheBuilder};
 use erased::{AnyKey, AnyValue};
 use namespace::Namespace;
-use space::Spaces;
+use space::{Spaces, Title};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -89,8 +89,12 @@ impl SharedCache {
 
     /// A namespace with options of its own.
     pub fn namespace_builder<'a, K, V>(&'a self, name: &'a str) -> NamespaceBuilder<'a, K, V> {
+        self.titled(Title::named(name))
+    }
+
+    pub(crate) fn titled<'a, K, V>(&'a self, title: Title<'a>) -> NamespaceBuilder<'a, K, V> {
         let at = ScopedHandle::global(Arc::clone(self.handle.front()));
-        NamespaceBuilder::new(at, &self.spaces, name)
+        NamespaceBuilder::new(at, &self.spaces, title)
     }
 
     /// A scope, in which there are namespaces as there are in the cache. As [`CacheHandle::scope`].
@@ -216,7 +220,7 @@ impl SharedScope {
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        NamespaceBuilder::new(self.handle.clone(), &self.spaces, name).build()
+        NamespaceBuilder::new(self.handle.clone(), &self.spaces, Title::named(name)).build()
     }
 
     /// A scope below this one. As [`ScopedHandle::scope`].

@@ -1,14 +1,14 @@
 //! [`Namespace`]: the typed view of a shared cache, one short method for each verb. Layer: front.
 
 use super::erased::{AnyKey, AnyValue, Typed};
-use super::space::{NamespaceStats, Space, Spaces, Within};
+use super::space::{Space, Spaces, Within};
 use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
 use crate::handle::never;
 use crate::load;
 use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
-use crate::scope::snapshot::ScopePath;
+use crate::scope::snapshot::{Figures, ScopePath};
 use crate::sync::reclaim::{self, Guard};
 use crate::{Reply, ScopedHandle};
 use equivalent::Equivalent;
@@ -340,7 +340,7 @@ where
 
     /// The figures of the namespace, in all scopes together.
     #[must_use]
-    pub fn stats(&self) -> NamespaceStats {
+    pub fn stats(&self) -> Figures {
         self.space.stats()
     }
 

@@ -6,11 +6,12 @@ use super::options::Options;
 use crate::error::Error;
 use crate::front::Front;
 use crate::scope::ScopeStamp;
-use crate::scope::node::{Global, Node, Place};
+use crate::scope::node::{Global, Node, Place, Tallies};
+use crate::scope::snapshot::Figures;
 use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
 use crate::shard::groups::{Group, GroupFigures, Grouping};
-use crate::stats::{CALLER_COUNTS, Caller, CallerCounts};
+use crate::stats::{Caller, CallerCounts};
 use crate::sync::map::Map;
 use crate::sync::{AtomicU64, Ordering};
 use crate::{Reply, Stats};
@@ -36,6 +37,7 @@ pub(crate) struct Spaces {
 /// One namespace: its types, its options, its figures.
 pub(crate) struct Space {
     name: Box<str>,
+    owner: Option<TypeId>,
     salt: u64,
     /// The bits of a hash that the salt is added to; the others are the salt's alone.
     kept: u64,
@@ -54,7 +56,15 @@ pub(crate) struct Types {
     names: (&'static str, &'static str),
 }
 
-/// A namespace as the map holds it: equal to what has the same name.
+/// What tells a namespace from all others: its name, and the function that it is of, if it is of one. The
+/// names of functions do not suffice: in two blocks of one module there may be two of one name.
+#[derive(Clone, Copy, Debug)]
+pub struct Title<'a> {
+    pub(crate) name: &'a str,
+    owner: Option<TypeId>,
+}
+
+/// A namespace as the map holds it: equal to what has the same title.
 struct Name {
     hash: u64,
     space: Arc<Space>,
@@ -62,7 +72,30 @@ struct Name {
 
 struct Wanted<'a> {
     hash: u64,
-    name: &'a str,
+    title: Title<'a>,
+}
+
+impl<'a> Title<'a> {
+    /// Of this name, and nobody's.
+    #[must_use]
+    pub const fn named(name: &'a str) -> Self {
+        Self { name, owner: None }
+    }
+
+    /// That of a function, or of one instance of it.
+    #[inline]
+    #[must_use]
+    pub fn of<F>(_function: &F) -> Self {
+        Self { name: type_name::<F>(), owner: Some(typeid::of::<F>()) }
+    }
+}
+
+impl PartialEq for Title<'_> {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // A function has one name.
+        self.owner == other.owner && (self.owner.is_some() || self.name == other.name)
+    }
 }
 
 impl Hash for Name {
@@ -73,7 +106,7 @@ impl Hash for Name {
 
 impl PartialEq for Name {
     fn eq(&self, other: &Self) -> bool {
-        self.space.name == other.space.name
+        self.space.title() == other.space.title()
     }
 }
 
@@ -87,7 +120,7 @@ impl Hash for Wanted<'_> {
 
 impl Equivalent<Name> for Wanted<'_> {
     fn equivalent(&self, name: &Name) -> bool {
-        *self.name == *name.space.name
+        self.title == name.space.title()
     }
 }
 
@@ -125,22 +158,22 @@ impl Spaces {
         self.is_bounded
     }
 
-    /// The namespace of a name, made if there is none. If there is one, it must be of these types, and have
+    /// The namespace of a title, made if there is none. If there is one, it must be of these types, and have
     /// the options that are `asked` for.
     pub(crate) fn enter(
         &self,
-        name: &str,
+        title: Title<'_>,
         types: Types,
         asked: &Options,
     ) -> Result<Arc<Space>, Error> {
-        let hash = self.hasher.hash_one(name);
-        let wanted = Wanted { hash, name };
+        let hash = self.hasher.hash_one(title.name);
+        let wanted = Wanted { hash, title };
         loop {
             if let Some(space) = self.named.find(&wanted, |name, ()| Arc::clone(&name.space)) {
                 space.check(types, asked)?;
                 return Ok(space);
             }
-            if name.is_empty() {
+            if title.name.is_empty() {
                 let fault = "the name of the namespace is empty".into();
                 return Err(Error::namespace(fault, "give it one".into()));
             }
@@ -148,7 +181,8 @@ impl Spaces {
             let figures = Arc::default();
             let group = self.begin(asked, &figures).ok_or_else(too_many)?;
             let space = Arc::new(Space {
-                name: name.into(),
+                name: title.name.into(),
+                owner: title.owner,
                 salt: self.hasher.hash_one((group.number, "namespace")),
                 kept: if is_alone { u64::MAX >> SHARD_BITS } else { u64::MAX },
                 tag: AtomicU64::new(group.number.into()),
@@ -230,6 +264,10 @@ impl Space {
         &self.name
     }
 
+    fn title(&self) -> Title<'_> {
+        Title { name: &self.name, owner: self.owner }
+    }
+
     /// The tag of keys that are stored or asked for now.
     #[inline]
     pub(crate) fn tag(&self) -> Tag {
@@ -239,13 +277,13 @@ impl Space {
     }
 
     /// The figures of the namespace at this moment.
-    pub(crate) fn stats(&self) -> NamespaceStats {
-        NamespaceStats {
-            callers: self.counts.sum(),
-            len: self.figures.live(),
+    pub(crate) fn stats(&self) -> Figures {
+        Figures(Tallies {
+            live: self.figures.live(),
             weight: self.figures.weight(),
             evictions: self.figures.evictions(),
-        }
+            counts: self.counts.sum(),
+        })
     }
 
     pub(crate) fn len(&self) -> u64 {
@@ -261,74 +299,6 @@ impl Space {
             ));
         }
         options.agree(name, asked)
-    }
-}
-
-/// The figures of a namespace at one moment, all scopes together.
-///
-/// What callers count is exact; how many entries there are and were evicted is exact after a flush.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NamespaceStats {
-    callers: [u64; CALLER_COUNTS],
-    len: u64,
-    weight: u64,
-    evictions: u64,
-}
-
-impl NamespaceStats {
-    /// Reads that found a live value.
-    #[must_use]
-    pub fn hits(&self) -> u64 {
-        self.callers[Caller::Hit as usize]
-    }
-
-    /// Reads that did not.
-    #[must_use]
-    pub fn misses(&self) -> u64 {
-        self.callers[Caller::Miss as usize]
-    }
-
-    /// Loaders that were started.
-    #[must_use]
-    pub fn loads(&self) -> u64 {
-        self.callers[Caller::Load as usize]
-    }
-
-    /// Loaders that returned an error, panicked or were cancelled.
-    #[must_use]
-    pub fn load_failures(&self) -> u64 {
-        self.callers[Caller::LoadFailure as usize]
-    }
-
-    /// Entries evicted to stay within the capacity of the cache, or the namespace's `max_items`.
-    #[must_use]
-    pub fn evictions(&self) -> u64 {
-        self.evictions
-    }
-
-    /// Entries in the namespace.
-    #[must_use]
-    pub fn len(&self) -> u64 {
-        self.len
-    }
-
-    /// The sum of the entries' weights; without a weigher each weighs one.
-    #[must_use]
-    pub fn weight(&self) -> u64 {
-        self.weight
-    }
-
-    /// Whether there are no entries.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// Hits out of hits and misses, from 0.0 to 1.0; 0.0 before the first read.
-    #[must_use]
-    pub fn hit_ratio(&self) -> f64 {
-        let reads = self.hits() + self.misses();
-        if reads == 0 { 0.0 } else { self.hits() as f64 / reads as f64 }
     }
 }
 

@@ -66,27 +66,58 @@ mod right {
     }
 }
 
-fn one_block() -> u64 {
-    #[memoize(cache = CACHE)]
-    fn inner(n: u64) -> u64 {
-        n + 1
-    }
-    inner(1)
+fn two_blocks() -> (u64, u64) {
+    let one = {
+        #[memoize(cache = CACHE)]
+        fn inner(n: u64) -> u64 {
+            n + 1
+        }
+        inner(1)
+    };
+    let other = {
+        #[memoize(cache = CACHE)]
+        fn inner(n: u64) -> u64 {
+            n + 2
+        }
+        inner(1)
+    };
+    (one, other)
 }
 
-fn other_block() -> u64 {
+struct Host;
+
+const _: () = {
     #[memoize(cache = CACHE)]
-    fn inner(n: u64) -> u64 {
+    fn hosted(n: u64) -> u64 {
+        n + 1
+    }
+
+    impl Host {
+        fn one(n: u64) -> u64 {
+            hosted(n)
+        }
+    }
+};
+
+const _: () = {
+    #[memoize(cache = CACHE)]
+    fn hosted(n: u64) -> u64 {
         n + 2
     }
-    inner(1)
-}
+
+    impl Host {
+        fn other(n: u64) -> u64 {
+            hosted(n)
+        }
+    }
+};
 
 #[test]
 fn equal_names_in_two_modules_or_blocks_do_not_meet() {
     for _ in 0..2 {
         assert_eq!((left::side(1), right::side(1)), ("left 1".to_owned(), "right 1".to_owned()));
-        assert_eq!((one_block(), other_block()), (2, 3));
+        assert_eq!(two_blocks(), (2, 3));
+        assert_eq!((Host::one(1), Host::other(1)), (2, 3));
     }
     assert_eq!(left::side_invalidate(1).expect("no scope").as_deref(), Some("left 1"));
     assert_eq!(right::side_peek(1).expect("no scope").as_deref(), Some("right 1"));
@@ -149,6 +180,40 @@ fn a_generic_function_has_a_namespace_for_each_instance() {
     assert_eq!((calls("colour"), calls("copied")), (3, 3));
     assert_eq!(colour_peek::<Blue, 2>(1).expect("no scope").as_deref(), Some("blue 2 1"));
     assert_eq!(copied_namespace::<u8>().expect("a valid namespace").get(&1), Some(1));
+}
+
+/// Two types of one name, which one function is generic over.
+fn two_of_one_name() -> [String; 2] {
+    let one = {
+        struct Local;
+        impl Named for Local {
+            const NAME: &'static str = "one";
+        }
+        colour::<Local, 0>(1)
+    };
+    let other = {
+        struct Local;
+        impl Named for Local {
+            const NAME: &'static str = "other";
+        }
+        colour::<Local, 0>(1)
+    };
+    [one, other]
+}
+
+#[test]
+fn instances_for_types_that_are_called_alike_do_not_meet() {
+    for _ in 0..2 {
+        assert_eq!(two_of_one_name(), ["one 0 1", "other 0 1"]);
+    }
+}
+
+#[test]
+fn a_namespace_that_is_called_as_a_function_is_not_the_functions() {
+    assert_eq!(left::side(5), "left 5");
+    let name = left::side_namespace().expect("a valid namespace").name();
+    let other = CACHE.namespace::<u64, u8>(name).expect("no conflict of types");
+    assert_eq!((other.name(), other.get(&5)), (name, None));
 }
 
 #[test]

@@ -128,10 +128,10 @@ fn the_figures_of_all_namespaces_add_up_to_the_caches() {
         });
         flush(&cache);
         let all = cache.stats();
-        let sum = |figure: fn(&cacheado::NamespaceStats) -> u64| -> u64 {
+        let sum = |figure: fn(&cacheado::Figures) -> u64| -> u64 {
             spaces.iter().map(|space| figure(&space.stats())).sum()
         };
-        use cacheado::NamespaceStats as Own;
+        use cacheado::Figures as Own;
         assert_eq!((sum(Own::hits), sum(Own::misses)), (all.hits(), all.misses()));
         assert_eq!((sum(Own::loads), sum(Own::load_failures)), (all.loads(), all.load_failures()));
         assert_eq!((sum(Own::evictions), sum(Own::len)), (all.evictions(), all.len()));

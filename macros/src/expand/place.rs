@@ -4,7 +4,7 @@ use super::Writer;
 use crate::args::Ttl;
 use crate::types;
 use proc_macro2::{Span, TokenStream};
-use quote::{ToTokens, quote, quote_spanned};
+use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{Expr, Ident, Type};
 
@@ -88,36 +88,36 @@ impl Writer<'_> {
             let companion = self.companion("namespace");
             return quote!(#neighbour #companion #turbofish());
         }
-        let (name, cache, options) = (self.name(), self.cache(), self.options());
+        let (title, cache, options) = (self.title(), self.cache(), self.options());
         let (key, value) = (&self.key, &self.value);
         tokens!({
             #cache
-            ::cacheado::__memoize::namespace::<#key, #value>(cache, #name, #options)
+            ::cacheado::__memoize::namespace::<#key, #value>(cache, #title, #options)
         })
     }
 
     /// The namespace in a cache that is always the same, which is found once.
     pub(super) fn fixed_namespace(&self) -> TokenStream {
-        let (name, cache, options) = (self.name(), self.cache(), self.options());
+        let (title, cache, options) = (self.title(), self.cache(), self.options());
         tokens! {
             static KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
-            let name = #name;
-            if let ::std::option::Option::Some(namespace) = KNOWN.namespace(name) {
+            let title = #title;
+            if let ::std::option::Option::Some(namespace) = KNOWN.namespace(title) {
                 return ::std::result::Result::Ok(namespace);
             }
             #cache
-            KNOWN.learn(cache, name, #options)
+            KNOWN.learn(cache, title, #options)
         }
     }
 
-    /// The name of the namespace: that of the function, which says its module, and what it is generic over.
-    fn name(&self) -> TokenStream {
+    /// What tells the namespace from others: the name that was chosen, or the function itself.
+    fn title(&self) -> TokenStream {
         if let Some(name) = &self.plan.name {
-            return name.to_token_stream();
+            return tokens!(::cacheado::__memoize::Title::named(#name));
         }
         let (neighbour, function, turbofish) =
             (&self.neighbour, &self.sig().ident, &self.turbofish);
-        tokens!(::std::any::type_name_of_val(&#neighbour #function #turbofish))
+        tokens!(::cacheado::__memoize::Title::of(&#neighbour #function #turbofish))
     }
 
     fn cache(&self) -> TokenStream {
