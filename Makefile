@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-collector loom-mutations mutants fuzz sanitize verify doc package
+.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-deep loom-collector loom-mutations mutants fuzz sanitize verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,8 +62,11 @@ histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) fo
 	SCHEDULES=$(or $(SCHEDULES),200000) SEED=$(or $(SEED),$(shell date +%s)) \
 		cargo test --package shuttle-tests --test histories -- --nocapture
 
-loom: ## Search the interleavings of every protocol model
+loom: ## Search the interleavings of every protocol model, with up to two preemptions
 	./loom-tests/run.sh
+
+loom-deep: ## Search those of the models of up to three threads with three preemptions
+	LOOM_MAX_PREEMPTIONS=3 ./loom-tests/run.sh --small
 
 loom-collector: ## Search index and graves on the real crossbeam-epoch, compiled against loom too
 	./loom-tests/run.sh --collector

@@ -9,7 +9,8 @@ declare -A commands=(
     [test]="make test"
     [scope-storm]="make scope-storm"
     [histories]="make histories"
-    [loom]="env LOOM_MAX_PREEMPTIONS=3 make loom"
+    [loom]="make loom"
+    [loom-deep]="make loom-deep"
     [collector]="env LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 make loom-collector"
     [mutations]="make loom-mutations"
     [reliability]="make reliability"
@@ -17,7 +18,7 @@ declare -A commands=(
     [sanitize]="make sanitize"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom collector mutations reliability fuzz sanitize)
+[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom loom-deep collector mutations reliability fuzz sanitize)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0

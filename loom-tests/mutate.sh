@@ -67,6 +67,8 @@ try() {
         echo "ERROR: changes nothing"
     elif run "$binary" "$model"; then
         echo "SURVIVED"
+    elif [ $? -eq 124 ]; then
+        echo "SURVIVED ${MODEL_SECONDS:-300} seconds"
     else
         echo "caught: $(grep -a -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
     fi
@@ -82,11 +84,15 @@ for tests in $(for model in $all; do tests_of "$model"; done | sort -u); do
     fi
     cp "$binary" "$work/unmutated-$tests"
 done
+# Whether the models pass is for run.sh to say: here it is enough that none fails at once.
 for model in $all; do
-    if ! run "$work/unmutated-$(tests_of "$model")" "$model" || ! grep -q "^searched $model " "$work/output"; then
-        echo "ERROR: $model fails without a mutation"
-        errors=$((errors + 1))
-    fi
+    MODEL_SECONDS=20 run "$work/unmutated-$(tests_of "$model")" "$model"
+    case $? in
+    0) grep -q "^searched $model " "$work/output" && continue ;;
+    124) continue ;;
+    esac
+    echo "ERROR: $model fails without a mutation"
+    errors=$((errors + 1))
 done
 
 printf '%-36s %-36s %s\n' mutation model result
@@ -108,7 +114,7 @@ for mutation in "${mutations[@]}"; do
             missed=1 errors=$((errors + 1))
             head -n 20 "$work/errors"
             ;;
-        SURVIVED) missed=1 ;;
+        SURVIVED*) missed=1 ;;
         esac
     done
     caught=$((caught + 1 - missed))

@@ -2,21 +2,32 @@
 # Runs every loom model in a process of its own (a deadlock that loom finds aborts its process), prints
 # a table and fails if a model fails or does not finish its search.
 #
-#   loom-tests/run.sh [--collector] [MODEL...]
+#   loom-tests/run.sh [--collector] [--small] [MODEL...]
 #
 # --collector runs the models on the real crossbeam-epoch instead, compiled against loom too.
-# LOOM_MAX_PREEMPTIONS is the bound (default 2), MODEL_SECONDS the most one model may take (default 600).
+# --small leaves out models of more than three threads.
+# LOOM_MAX_PREEMPTIONS is the bound (default 2), MODEL_SECONDS the most one model may take (default 900),
+# MODEL_JOBS how many run at once (default: one for each processor).
 set -u
 cd "$(dirname "$0")/.."
 export RUST_BACKTRACE=0
 export RUSTFLAGS="--cfg cache_loom"
 tests=models target=target/loom
-if [ "${1:-}" = --collector ]; then
+while [[ "${1:-}" == --* ]]; do
+    case "$1" in
+    --collector)
+        tests=collector target=target/loom-collector
+        # The second one makes the collector's bags small.
+        RUSTFLAGS+=" --cfg crossbeam_loom --cfg crossbeam_sanitize"
+        ;;
+    --small) export MODEL_THREADS=3 ;;
+    *)
+        echo "no option $1: there are --collector and --small" >&2
+        exit 2
+        ;;
+    esac
     shift
-    tests=collector target=target/loom-collector
-    # The second one makes the collector's bags small.
-    RUSTFLAGS+=" --cfg crossbeam_loom --cfg crossbeam_sanitize"
-fi
+done
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$target}"
 
 binary=$(cargo test --quiet -p loom-tests --test "$tests" --no-run --message-format=json 2>/dev/null |
@@ -30,21 +41,31 @@ fi
 models=("$@")
 [ ${#models[@]} -gt 0 ] || mapfile -t models < <("$binary" --list 2>/dev/null | sed -n 's/: test$//p')
 
-failed=0 total=0
-printf '%-36s %8s %6s %14s %9s\n' model threads bound interleavings seconds
-for model in "${models[@]}"; do
-    total=$((total + 1))
-    output=$(timeout "${MODEL_SECONDS:-600}" "$binary" --exact "$model" --nocapture 2>&1)
+# Prints the row of a model.
+run() {
+    local model=$1 output code line threads bound count seconds
+    output=$(timeout "${MODEL_SECONDS:-900}" "$binary" --exact "$model" --nocapture 2>&1)
     code=$?
+    if [ $code -eq 0 ] && grep -q "^left out $model " <<<"$output"; then
+        return
+    fi
     line=$(grep -m1 "^searched $model " <<<"$output")
     if [ $code -ne 0 ] || [ -z "$line" ]; then
-        failed=$((failed + 1))
-        printf '%-36s FAILED (exit code %d)\n' "$model" $code
-        grep -A3 "panicked at" <<<"$output" | head -n 20
-        continue
+        printf '%-36s FAILED (exit code %d)\n%s\n' "$model" $code \
+            "$(grep -A3 "panicked at" <<<"$output" | head -n 20)"
+        return
     fi
     read -r _ _ _ threads _ bound _ count _ seconds <<<"$line"
     printf '%-36s %8s %6s %14s %9s\n' "$model" "$threads" "$bound" "$count" "$seconds"
-done
-echo "$((total - failed)) of $total models passed"
-[ $failed -eq 0 ]
+}
+export -f run
+export binary
+
+table=$(mktemp)
+trap 'rm -f "$table"' EXIT
+printf '%-36s %8s %6s %14s %9s\n' model threads bound interleavings seconds
+printf '%s\n' "${models[@]}" |
+    xargs -P "${MODEL_JOBS:-$(nproc)}" -I{} bash -c 'run {}' | tee "$table"
+failed=$(grep -c FAILED "$table") passed=$(grep -cE '[0-9]+ +[0-9]+\.[0-9]+$' "$table")
+echo "$passed of $((passed + failed)) models passed"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -16,12 +16,14 @@ mod oracle;
 mod oracle;
 pub(crate) mod reclaim;
 pub(crate) mod slot;
+#[cfg(cache_loom)]
+mod watched;
 
 #[cfg(not(any(cache_loom, cache_shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 #[cfg(cache_loom)]
-pub(crate) use loom::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
+pub(crate) use watched::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 
 #[cfg(cache_shuttle)]
 pub(crate) use shuttle::sync::atomic::{

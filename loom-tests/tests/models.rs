@@ -82,6 +82,7 @@ models! {
     spaces {
         fn a_clear_ends_what_was_written_before();
         fn no_load_outlives_a_clear();
+        fn an_ended_scope_answers_nothing();
     }
     budget {
         fn room_comes_with_its_account();

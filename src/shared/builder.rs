@@ -131,7 +131,8 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
     ///
     /// Closures cannot be compared, but their types can: who asks for the namespace again with the closure
     /// of the same place in the program gets it, and it weighs with what the first one has captured. Any
-    /// other is another option, which is an error.
+    /// other is another option, which is an error. Function pointers of one signature, and boxed closures, are
+    /// of one type: they count as the same.
     pub fn weigher(mut self, weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static) -> Self
     where
         K: 'static,

@@ -1,6 +1,7 @@
 //! Namespaces of a shared cache: cleared under writers, loads and the shard.
 
 use super::rig::{Ledger, Rig, Tracked, balance, hasher, search, settle, turns};
+use crate::scope::path::ScopeId;
 use crate::shard::worker::Worker;
 use crate::shared::SharedCache;
 use crate::shared::erased::{AnyKey, AnyValue};
@@ -102,5 +103,33 @@ pub fn no_load_outlives_a_clear() {
         assert!(!(ends_late && early == 10 && loaded) || count == 0, "a late load was counted");
         balance(&cache.stats(), &ledger);
         assert_eq!((space.len(), cache.len()), (1, 1));
+    });
+}
+
+/// A scope that a reader looks at without using it ends, another is given its number, and an eviction above
+/// raises its sum to that of what the other holds: the reader does not take that for its own.
+pub fn an_ended_scope_answers_nothing() {
+    search("an_ended_scope_answers_nothing", 2, || {
+        let (space, cache, mut worker) = shared();
+        let ledger = Ledger::default();
+        let [ours, theirs] =
+            ["a", "b"].map(|id| space.scope([("organization", id)]).expect("a right path"));
+        let left = ours.scope([("user", 1)]).expect("a right path");
+        let (books, all) = (ledger.clone(), cache.clone());
+        let changer = loom::thread::spawn(move || {
+            drop(left);
+            settle(&mut worker, 2);
+            let next = theirs.scope([("user", 2)]).expect("a right path");
+            next.insert(1, books.value(20));
+            drop(all.evict_scope([("organization", "a")]).expect("a right path"));
+            (next, worker)
+        });
+        let user: [(&str, ScopeId<'_>); 1] = [("user", 1.into())];
+        let found = ours.hit_below(&user, &1).map(|value: Tracked| value.number());
+        assert_eq!(found, None, "nobody has written there");
+        let (next, mut worker) = changer.join().unwrap();
+        assert_eq!(get(&next, 1), Some(20), "nobody evicted it");
+        settle(&mut worker, 3);
+        balance(&cache.stats(), &ledger);
     });
 }
