@@ -1,8 +1,8 @@
-//! The death of a shard, which only a test inside the crate can bring about.
+//! What only a test inside the crate can bring about: the death of a shard, and one that is stuck by its number.
 
 use super::CacheHandle;
-use crate::Error;
 use crate::shard::command::Command;
+use crate::{Error, RemovalCause};
 use std::future::Future;
 use std::io::Write;
 use std::pin::{Pin, pin};
@@ -151,4 +151,54 @@ fn nobody_waits_for_a_dead_shard() {
     }
     assert_eq!(lost, 0);
     assert!(closed > deaths, "the death is told");
+}
+
+/// The first shard, which wakes the others for an eviction, stands in the listener: they sweep all the same.
+#[test]
+fn a_stuck_shard_keeps_no_other_from_its_sweep() {
+    const SHARDS: usize = 4;
+    let (stuck, is_stuck) = mpsc::channel();
+    // The one that threads can share.
+    let (release, released) = crossbeam_channel::bounded::<()>(0);
+    let (swept, is_swept) = mpsc::channel();
+    let listener = move |key: &u64, _: &Arc<u64>, cause| match cause {
+        RemovalCause::Replaced => {
+            stuck.send(()).expect("the test listens");
+            let _ = released.recv_timeout(PATIENCE);
+        }
+        _ => swept.send(*key).expect("the test listens"),
+    };
+    let cache: Cache =
+        CacheHandle::builder().shards(SHARDS).removal_listener(listener).build().expect("valid");
+    let scope = cache.scope([("organization", "acme")]).expect("a valid path");
+    let shard_of = |key: &u64| {
+        let (_, shard) = scope.front().route(crate::scope::node::Inner(scope.node()), key);
+        scope.front().shards.iter().position(|other| std::ptr::eq(other, shard)).expect("ours")
+    };
+    let key_in = |number| (0..).find(|key| shard_of(key) == number).expect("there is one");
+    let keys: Vec<u64> = (0..SHARDS).map(key_in).collect();
+    for key in &keys {
+        scope.insert(*key, Arc::new(0));
+    }
+    cache.flush().wait().expect("shards live");
+    scope.insert(keys[0], Arc::new(1));
+    drop(cache.flush());
+    is_stuck.recv_timeout(PATIENCE).expect("the first shard stands in the listener");
+    let others = &scope.front().shards[1..];
+    let start = std::time::Instant::now();
+    while !others.iter().all(|shard| shard.signal().sleeps_deeply()) {
+        assert!(start.elapsed() < PATIENCE / 2, "a shard without work goes to sleep");
+        std::thread::yield_now();
+    }
+
+    let evicted = scope.evict();
+    // Before the stuck one gives up.
+    let next = |_| is_swept.recv_timeout(PATIENCE / 2).expect("swept");
+    let mut left: Vec<u64> = (1..SHARDS).map(next).collect();
+    left.sort_unstable();
+    let mut expected = keys[1..].to_vec();
+    expected.sort_unstable();
+    assert_eq!(left, expected);
+    drop(release);
+    assert_eq!(evicted.wait().ok(), Some(SHARDS as u64));
 }

@@ -69,6 +69,18 @@ impl Signal {
         backlog(self.word.load(Ordering::Relaxed))
     }
 
+    /// Whether the shard sleeps at this moment.
+    pub(crate) fn sleeps(&self) -> bool {
+        // Relaxed: it decides who wakes others, not whether they are woken.
+        is_sleep(self.word.load(Ordering::Relaxed))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn sleeps_deeply(&self) -> bool {
+        // Relaxed: as above.
+        self.word.load(Ordering::Relaxed) & STATE == Sleep::Deep as u64
+    }
+
     /// Adds an operation that is in place; wakes the shard if that is called for.
     #[inline]
     pub(crate) fn submitted(&self) {
@@ -88,7 +100,7 @@ impl Signal {
     pub(crate) fn wake(&self) {
         // AcqRel: as in `submitted` [edge: backlog].
         let before = self.word.fetch_or(Sleep::Called as u64, Ordering::AcqRel);
-        if [Sleep::Light as u64, Sleep::Deep as u64].contains(&(before & STATE)) {
+        if is_sleep(before) {
             // Only one waker finds a sleep state, so only one pays for the system call.
             if let Some(sleeper) = self.sleeper.get() {
                 sleeper.unpark();
@@ -153,6 +165,10 @@ impl Signal {
             }
         }
     }
+}
+
+fn is_sleep(word: u64) -> bool {
+    [Sleep::Light as u64, Sleep::Deep as u64].contains(&(word & STATE))
 }
 
 fn backlog(word: u64) -> i64 {
