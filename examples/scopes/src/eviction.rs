@@ -4,7 +4,7 @@ use crate::{mebibytes, median, quantile, say, session, settled};
 use cacheado::{CacheHandle, Error, ScopedHandle};
 use hdrhistogram::Histogram;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};

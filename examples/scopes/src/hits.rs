@@ -3,7 +3,8 @@
 use crate::{median, quantile, say, session};
 use cacheado::{CacheHandle, Error};
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
+use rand::{RngExt, SeedableRng};
+use rand_distr::Zipf;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Barrier;
@@ -85,19 +86,7 @@ fn processor_time() -> i64 {
 
 /// Keys by Zipf's law, the popular ones scattered over the key space.
 fn zipf(keys: usize, seed: u64) -> Vec<u64> {
-    let mut rng = SmallRng::seed_from_u64(seed);
-    let mut total = 0.0;
-    let cumulated: Vec<f64> = (1..=keys)
-        .map(|rank| {
-            total += (rank as f64).powf(-EXPONENT);
-            total
-        })
-        .collect();
-    let scatter = |rank: usize| (rank as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys as u64;
-    (0..READS)
-        .map(|_| {
-            let point = rng.random::<f64>() * total;
-            scatter(cumulated.partition_point(|sum| *sum < point).min(keys - 1))
-        })
-        .collect()
+    let law = Zipf::new(keys as f64, EXPONENT).expect("there are keys");
+    let scatter = |rank: f64| (rank as u64 - 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys as u64;
+    SmallRng::seed_from_u64(seed).sample_iter(law).map(scatter).take(READS).collect()
 }
