@@ -5,7 +5,7 @@ use crate::ask::Ask;
 use crate::error::Error;
 use crate::front::{Found, Front};
 use crate::reply::{Reply, block_on};
-use crate::scope::node::Place;
+use crate::scope::place::Place;
 use crate::shard::Shard;
 use crate::shard::flight::{Flight, Lead, LoadPermit, Note, Outcome, Ticket};
 use crate::shard::hash::KeyHash;

@@ -5,8 +5,9 @@ use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::handle::never;
 use crate::load;
-use crate::scope::node::{Inner, Node};
+use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
+use crate::scope::place::Inner;
 use crate::scope::snapshot::{ScopePath, ScopeStats, len_of, stats_of};
 use crate::sync::reclaim;
 use crate::{Reply, ScopedView};
@@ -134,7 +135,7 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        self.front.read(self.place(), key, V::clone)
+        self.read(key, V::clone)
     }
 
     /// As [`CacheHandle::read`](crate::CacheHandle::read).
@@ -143,7 +144,10 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.front.read(self.place(), key, read)
+        match self.place().shallow() {
+            Some(place) => self.front.read(place, key, read),
+            None => self.front.read(self.place(), key, read),
+        }
     }
 
     /// As [`CacheHandle::peek`](crate::CacheHandle::peek).

@@ -1,7 +1,8 @@
 //! [`PinnedView`] and [`ScopedView`]: many reads under one pin, by reference. Layer: front.
 
 use crate::front::Front;
-use crate::scope::node::{Inner, Node};
+use crate::scope::node::Node;
+use crate::scope::place::Inner;
 use crate::sync::reclaim::{self, Guard};
 use equivalent::Equivalent;
 use std::fmt;
@@ -55,7 +56,12 @@ impl<'a, K, V> ScopedView<'a, K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.front.look(Inner(self.node), key, &self.guard).map(|live| live.value())
+        let place = Inner(self.node);
+        let live = match place.shallow() {
+            Some(place) => self.front.look(place, key, &self.guard),
+            None => self.front.look(place, key, &self.guard),
+        };
+        live.map(|live| live.value())
     }
 }
 

@@ -172,7 +172,7 @@ fn a_stuck_shard_keeps_no_other_from_its_sweep() {
         CacheHandle::builder().shards(SHARDS).removal_listener(listener).build().expect("valid");
     let scope = cache.scope([("organization", "acme")]).expect("a valid path");
     let shard_of = |key: &u64| {
-        let (_, shard) = scope.front().route(crate::scope::node::Inner(scope.node()), key);
+        let (_, shard) = scope.front().route(crate::scope::place::Inner(scope.node()), key);
         scope.front().shards.iter().position(|other| std::ptr::eq(other, shard)).expect("ours")
     };
     let key_in = |number| (0..).find(|key| shard_of(key) == number).expect("there is one");

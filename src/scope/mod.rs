@@ -3,9 +3,10 @@
 //! 1. [`tree`]: the levels that there may be; configuration.
 //! 2. [`path`]: the ids of one scope, checked against the levels.
 //! 3. [`node`]: a scope at run time: its generation, its figures, and who uses it.
-//! 4. [`trie`]: all nodes that are in use, found by path and by number.
-//! 5. [`counts`], [`numbers`]: what nodes are made of.
-//! 6. [`snapshot`]: the figures of all scopes at one moment.
+//! 4. [`place`]: a scope as who reads or writes there sees it.
+//! 5. [`trie`]: all nodes that are in use, found by path and by number.
+//! 6. [`counts`], [`numbers`]: what nodes are made of.
+//! 7. [`snapshot`]: the figures of all scopes at one moment.
 //!
 //! Every entry carries a [`ScopeStamp`]: the number of its scope and the sum of the generations on the
 //! path to it, as it was when its write was issued or its load began. To end all that a scope and those
@@ -16,6 +17,7 @@ pub(crate) mod counts;
 pub(crate) mod node;
 pub(crate) mod numbers;
 pub(crate) mod path;
+pub(crate) mod place;
 pub(crate) mod snapshot;
 pub(crate) mod tree;
 pub(crate) mod trie;

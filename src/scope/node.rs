@@ -12,7 +12,6 @@ use crate::stats::Caller;
 use crate::sync::tally::{self};
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 /// A scope that is in use. What many write, what few write and what every read reads lie apart, because
 /// a write takes the line from all readers.
@@ -181,7 +180,19 @@ impl Node {
     /// if each generation is.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        self.near.iter().chain(&*self.far).map(|of| generation(&**of)).sum()
+        self.near_sum() + self.far.iter().map(|of| generation(&**of)).sum::<u64>()
+    }
+
+    /// The sum, if the node [is not deep](Self::is_deep).
+    #[inline]
+    pub(super) fn near_sum(&self) -> u64 {
+        self.near.iter().map(|of| generation(&**of)).sum()
+    }
+
+    /// Whether there are more scopes above it than the default tree has.
+    #[inline]
+    pub(super) fn is_deep(&self) -> bool {
+        !self.far.is_empty()
     }
 
     /// What a write or a load that begins now belongs to.
@@ -363,107 +374,8 @@ impl Tallies {
 }
 
 #[inline]
-fn generation(of: impl std::ops::Deref<Target = AtomicU64>) -> u64 {
+pub(super) fn generation(of: impl std::ops::Deref<Target = AtomicU64>) -> u64 {
     // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an edge of his
     // own, and then coherence of each variable shows what the other saw.
     of.load(Ordering::Relaxed)
-}
-
-/// Who asks: what tells the keys of one scope from those of all others.
-pub(crate) trait Place: Copy {
-    /// What is counted here need not be counted for the whole cache, too: that is a sum of such.
-    const COUNTS_ALONE: bool = false;
-
-    /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
-    fn salt(self) -> u64;
-
-    /// The hash here of a key that has this one everywhere.
-    #[inline]
-    fn aim(self, hash: u64) -> u64 {
-        hash ^ self.salt()
-    }
-
-    /// What a write or a load that begins now belongs to.
-    fn now(self) -> ScopeStamp;
-
-    fn level(self) -> LevelId;
-
-    /// How long what is written here lives, if that depends on more than the level.
-    #[inline]
-    fn time_to_live(self) -> Option<Duration> {
-        None
-    }
-
-    /// Whether what was issued here is not to be kept any more, whatever its stamp says.
-    fn has_ended(self) -> bool {
-        false
-    }
-
-    /// Counts one for the scope itself.
-    fn count(self, lane: usize, what: Caller);
-
-    /// Whether something of this stamp answers here and now. To be asked after it was found: then no sum
-    /// here is below its own, see [`Node::sum`].
-    #[inline]
-    fn holds(self, stamp: ScopeStamp) -> bool {
-        stamp == self.now()
-    }
-}
-
-/// The global scope. What it would cost to be one of many is left out: it has no salt, its path is one
-/// generation, and the cache counts for it.
-#[derive(Clone, Copy)]
-pub(crate) struct Global<'a>(&'a AtomicU64);
-
-impl Global<'_> {
-    #[inline]
-    pub(crate) fn new(root: &Generation) -> Global<'_> {
-        Global(root)
-    }
-}
-
-impl Place for Global<'_> {
-    #[inline]
-    fn salt(self) -> u64 {
-        0
-    }
-
-    #[inline]
-    fn now(self) -> ScopeStamp {
-        ScopeStamp::new(GLOBAL, generation(self.0))
-    }
-
-    #[inline]
-    fn level(self) -> LevelId {
-        LevelId::GLOBAL
-    }
-
-    #[inline]
-    fn count(self, _lane: usize, _what: Caller) {}
-}
-
-/// Any scope below the global one.
-#[derive(Clone, Copy)]
-pub(crate) struct Inner<'a>(pub(crate) &'a Node);
-
-impl Place for Inner<'_> {
-    #[inline]
-    fn salt(self) -> u64 {
-        self.0.salt
-    }
-
-    #[inline]
-    fn now(self) -> ScopeStamp {
-        self.0.now()
-    }
-
-    #[inline]
-    fn level(self) -> LevelId {
-        self.0.level
-    }
-
-    #[inline]
-    fn count(self, lane: usize, what: Caller) {
-        self.0.count(lane, what);
-    }
 }

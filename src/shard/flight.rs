@@ -11,7 +11,7 @@
 
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
 use super::pending::Draft;
-use crate::scope::node::Place;
+use crate::scope::place::Place;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::slot;
 use crate::sync::{AtomicPtr, Ordering, fence};

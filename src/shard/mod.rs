@@ -35,7 +35,7 @@ mod upkeep;
 pub(crate) mod worker;
 
 use crate::clock::Clock;
-use crate::scope::node::Place;
+use crate::scope::place::Place;
 use crate::stats::Published;
 use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;

@@ -1,0 +1,142 @@
+//! [`Place`]: who asks. A scope as reads and writes see it, by what it costs to be that one. Layer: scope.
+
+use super::node::{Generation, Node, generation};
+use super::tree::LevelId;
+use super::{GLOBAL, ScopeStamp};
+use crate::stats::Caller;
+use crate::sync::AtomicU64;
+use std::time::Duration;
+
+/// What tells the keys of one scope from those of all others.
+pub(crate) trait Place: Copy {
+    /// What is counted here need not be counted for the whole cache, too: that is a sum of such.
+    const COUNTS_ALONE: bool = false;
+
+    /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
+    fn salt(self) -> u64;
+
+    /// The hash here of a key that has this one everywhere.
+    #[inline]
+    fn aim(self, hash: u64) -> u64 {
+        hash ^ self.salt()
+    }
+
+    /// What a write or a load that begins now belongs to.
+    fn now(self) -> ScopeStamp;
+
+    fn level(self) -> LevelId;
+
+    /// How long what is written here lives, if that depends on more than the level.
+    #[inline]
+    fn time_to_live(self) -> Option<Duration> {
+        None
+    }
+
+    /// Whether what was issued here is not to be kept any more, whatever its stamp says.
+    fn has_ended(self) -> bool {
+        false
+    }
+
+    /// Counts one for the scope itself.
+    fn count(self, lane: usize, what: Caller);
+
+    /// Whether something of this stamp answers here and now. To be asked after it was found: then no sum
+    /// here is below its own, see [`Node::sum`].
+    #[inline]
+    fn holds(self, stamp: ScopeStamp) -> bool {
+        stamp == self.now()
+    }
+}
+
+/// The global scope. What it would cost to be one of many is left out: it has no salt, its path is one
+/// generation, and the cache counts for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Global<'a>(&'a AtomicU64);
+
+impl Global<'_> {
+    #[inline]
+    pub(crate) fn new(root: &Generation) -> Global<'_> {
+        Global(root)
+    }
+}
+
+impl Place for Global<'_> {
+    #[inline]
+    fn salt(self) -> u64 {
+        0
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        ScopeStamp::new(GLOBAL, generation(self.0))
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        LevelId::GLOBAL
+    }
+
+    #[inline]
+    fn count(self, _lane: usize, _what: Caller) {}
+}
+
+/// Any scope below the global one.
+#[derive(Clone, Copy)]
+pub(crate) struct Inner<'a>(pub(crate) &'a Node);
+
+/// A scope of which no more levels are above than the default tree has: a look-up of such has no loop over
+/// the others in its middle.
+#[derive(Clone, Copy)]
+pub(crate) struct Shallow<'a>(&'a Node);
+
+impl<'a> Inner<'a> {
+    /// The scope, if it is not deep.
+    #[inline]
+    pub(crate) fn shallow(self) -> Option<Shallow<'a>> {
+        (!self.0.is_deep()).then_some(Shallow(self.0))
+    }
+}
+
+impl Place for Inner<'_> {
+    #[inline]
+    fn salt(self) -> u64 {
+        self.0.salt()
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        self.0.now()
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        self.0.level()
+    }
+
+    #[inline]
+    fn count(self, lane: usize, what: Caller) {
+        self.0.count(lane, what);
+    }
+}
+
+impl Place for Shallow<'_> {
+    #[inline]
+    fn salt(self) -> u64 {
+        self.0.salt()
+    }
+
+    #[inline]
+    fn now(self) -> ScopeStamp {
+        ScopeStamp::new(self.0.number(), self.0.near_sum())
+    }
+
+    #[inline]
+    fn level(self) -> LevelId {
+        self.0.level()
+    }
+
+    #[inline]
+    fn count(self, lane: usize, what: Caller) {
+        self.0.count(lane, what);
+    }
+}
