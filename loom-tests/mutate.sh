@@ -3,8 +3,9 @@
 #
 #   loom-tests/mutate.sh [MUTATION...]
 #
-# A mutation is a patch in `mutations/` whose first line says `model: NAME...`. It counts as caught only
-# if the mutated tree compiles and each of its models fails; a patch that does not apply is an error.
+# A mutation is a patch in `mutations/` whose first line says `model: NAME...`, and `bound: N` may say with how
+# many preemptions they are searched (else LOOM_MAX_PREEMPTIONS, 2). It counts as caught only if the mutated
+# tree compiles and each of its models fails; a patch that does not apply is an error.
 set -u
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(dirname "$here")"
@@ -12,8 +13,7 @@ work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
 tree="$work/tree"
 export RUST_BACKTRACE=0
-# Building is most of the work here.
-export CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=0
+export CARGO_PROFILE_DEV_DEBUG=0
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 declare -A flags=(
     [models]="--cfg cache_loom"
@@ -31,6 +31,10 @@ fi
 
 models_of() {
     sed -n '1s/^model: //p' "$here/mutations/$1.patch"
+}
+
+bound_of() {
+    sed -n '/^---/q;s/^bound: //p' "$here/mutations/$1.patch"
 }
 
 # Which of the two test binaries has a model.
@@ -52,7 +56,8 @@ build() {
 run() {
     (
         ulimit -v 8000000
-        timeout "${MODEL_SECONDS:-300}" "$1" --exact "$2" --nocapture
+        export LOOM_MAX_PREEMPTIONS=${bound:-${LOOM_MAX_PREEMPTIONS:-2}}
+        timeout "${MODEL_SECONDS:-600}" "$1" --exact "$2" --nocapture
         exit $?
     ) >"$work/output" 2>&1
 }
@@ -68,13 +73,13 @@ try() {
     elif run "$binary" "$model"; then
         echo "SURVIVED"
     elif [ $? -eq 124 ]; then
-        echo "SURVIVED ${MODEL_SECONDS:-300} seconds"
+        echo "SURVIVED ${MODEL_SECONDS:-600} seconds"
     else
         echo "caught: $(grep -a -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
     fi
 }
 
-errors=0 caught=0
+errors=0 caught=0 bound=
 all=$(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
 for tests in $(for model in $all; do tests_of "$model"; done | sort -u); do
     binary=$(build "$tests")
@@ -106,6 +111,7 @@ for mutation in "${mutations[@]}"; do
         continue
     fi
     missed=0
+    bound=$(bound_of "$mutation")
     for model in $(models_of "$mutation"); do
         result=$(try "$model")
         printf '%-36s %-36s %s\n' "$mutation" "$model" "$result"

@@ -97,6 +97,8 @@ pub fn shards_wake_each_other() {
             let shards = Arc::clone(&shards);
             let worker = loom::thread::spawn(move || {
                 let shard = &shards[number];
+                // One is woken for something else.
+                shards[..number].iter().for_each(|other| other.signal().wake());
                 while shard.receive().map(drop).is_none() {
                     shard.signal().sleep(Nap::Deep(None));
                 }
