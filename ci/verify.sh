@@ -11,7 +11,7 @@ declare -A commands=(
     [histories]="make histories"
     [loom]="make loom"
     [loom-deep]="make loom-deep"
-    [collector]="env LOOM_MAX_PREEMPTIONS=3 MODEL_SECONDS=1800 make loom-collector"
+    [collector]="make loom-collector"
     [mutations]="make loom-mutations"
     [reliability]="make reliability"
     [fuzz]="make fuzz"
