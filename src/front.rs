@@ -5,6 +5,7 @@
 use crate::clock::{Clock, NEVER, deadline};
 use crate::error::{Error, Refusal, TryInsertError};
 use crate::process::Process;
+use crate::removal::Removal;
 use crate::reply::{Reply, Responder};
 use crate::scope::node::{Generation, Node, Tallies};
 use crate::scope::place::{Global, Place};
@@ -12,6 +13,7 @@ use crate::scope::snapshot::ScopesSnapshot;
 use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
+use crate::shard::departures::{Part, Subscriber};
 use crate::shard::entry::{Entry, Expiry, Live, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
@@ -19,6 +21,7 @@ use crate::shard::rouse;
 use crate::stats::{Caller, CallerCounts, Stats};
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::thread::JoinHandle;
+use crossbeam_channel::Receiver;
 use equivalent::Equivalent;
 use std::hash::Hash;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -338,6 +341,19 @@ impl<K, V> Front<K, V> {
 
     pub(crate) fn flush(&self) -> Reply<()> {
         self.ask_all(|(), ()| (), Command::Flush)
+    }
+
+    /// A stream of what leaves, or of a part of it.
+    pub(crate) fn events(&self, part: Option<Part<K>>) -> Receiver<Arc<Removal<K, V>>> {
+        let (sender, receiver) = crossbeam_channel::bounded(self.event_capacity);
+        // In a forked child the stream ends at once.
+        if !self.is_forked() {
+            for shard in &*self.shards {
+                let subscriber = Subscriber::new(sender.clone(), part.clone());
+                shard.send(Command::Subscribe(subscriber));
+            }
+        }
+        receiver
     }
 
     /// Asks every shard to say when its backlog has room.

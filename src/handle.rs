@@ -8,7 +8,6 @@ use crate::removal::Removal;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopesSnapshot};
 use crate::scope::tree::LevelId;
-use crate::shard::command::Command;
 use crate::sync::reclaim;
 use crate::{CacheBuilder, PinnedView, Reply, ScopedHandle, Stats};
 use equivalent::Equivalent;
@@ -77,7 +76,11 @@ where
     }
 
     pub(crate) fn from_front(front: Front<K, V>) -> Self {
-        Self { front: Arc::new(front) }
+        Self::of(Arc::new(front))
+    }
+
+    pub(crate) fn of(front: Arc<Front<K, V>>) -> Self {
+        Self { front }
     }
 
     /// A clone of the value of a key, if it is there and has not expired.
@@ -277,14 +280,7 @@ where
     /// had another entry leave: empty it first if that matters.
     #[must_use]
     pub fn events(&self) -> crossbeam_channel::Receiver<Arc<Removal<K, V>>> {
-        let (sender, receiver) = crossbeam_channel::bounded(self.front.event_capacity);
-        // In a forked child the stream ends at once.
-        if !self.front.is_forked() {
-            for shard in &*self.front.shards {
-                shard.send(Command::Subscribe(sender.clone()));
-            }
-        }
-        receiver
+        self.front.events(None)
     }
 
     /// All counters at this moment; see [`Stats`] for what is exact when.

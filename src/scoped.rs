@@ -10,7 +10,7 @@ use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::Inner;
 use crate::scope::snapshot::{ScopePath, ScopeStats, len_of, stats_of};
 use crate::sync::reclaim;
-use crate::{Reply, ScopedView};
+use crate::{CacheHandle, Reply, ScopedView};
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
@@ -61,6 +61,11 @@ where
     #[inline]
     pub(crate) fn front(&self) -> &Front<K, V> {
         &self.front
+    }
+
+    /// A handle of the whole cache.
+    pub(crate) fn cache(&self) -> CacheHandle<K, V> {
+        CacheHandle::of(Arc::clone(&self.front))
     }
 
     #[inline]

@@ -2,7 +2,8 @@
 
 use cacheado::testing::ManualClock;
 use cacheado::{
-    CacheBuilder, CacheHandle, Clock, Error, PinnedView, Removal, RemovalCause, Reply, Stats,
+    CacheBuilder, CacheHandle, Clock, Error, Namespace, NamespaceEvents, NamespaceEventsIter,
+    NamespaceRemoval, PinnedView, Removal, RemovalCause, Reply, SharedCache, SharedScope, Stats,
     TryInsertError,
 };
 use std::cell::Cell;
@@ -31,6 +32,10 @@ const _: () = {
     send_static::<Reply<Vec<(u64, String)>>>();
     send_sync_static::<Removal<String, Plain>>();
     send_sync_static::<RemovalCause>();
+    send_sync_static::<(SharedCache, SharedScope, Namespace<String, Plain>)>();
+    send_sync_static::<NamespaceEvents<String, Plain>>();
+    send_sync_static::<NamespaceEventsIter<String, Plain>>();
+    send_sync_static::<NamespaceRemoval<String, Plain>>();
     send_sync_static::<Stats>();
     send_sync_static::<Error>();
     send_sync_static::<TryInsertError<String, Plain>>();
@@ -42,6 +47,8 @@ const _: () = {
     copy::<Stats>();
     copy::<RemovalCause>();
     clone::<CacheHandle<String, Plain>>();
+    clone::<NamespaceEvents<String, Plain>>();
+    clone::<NamespaceRemoval<String, Plain>>();
     clone::<Clock>();
     clone::<ManualClock>();
     debug::<CacheHandle<String, Plain>>();

@@ -33,6 +33,7 @@ fn what_is_shown_of_a_cache_is_its_settings_and_never_its_data() {
         (format!("{:?}", cache.pin()), "PinnedView { .. }"),
         (format!("{:?}", scope.pin()), "ScopedView { .. }"),
         (format!("{:?}", namespace.pin()), "NamespaceView { .. }"),
+        (format!("{:?}", namespace.events()), "NamespaceEvents { len: 0, .. }"),
         (format!("{:?}", refused.expect("the loop ended")), "TryInsertError { why: Full, .. }"),
     ];
     for (shown, wanted) in shown {

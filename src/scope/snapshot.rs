@@ -243,6 +243,11 @@ impl ScopesSnapshot {
         &self.reports
     }
 
+    /// The figures of the global scope.
+    pub(crate) fn global(&self) -> ScopeStats {
+        self.reports.first().map_or_else(ScopeStats::default, |report| report.stats)
+    }
+
     /// The scope of a path, if it is in use.
     #[must_use]
     pub fn get(&self, path: &ScopePath) -> Option<&ScopeReport> {

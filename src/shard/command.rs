@@ -1,8 +1,8 @@
 //! Requests about a whole shard: the messages of its mailbox. Layer: shard.
 
+use super::departures::Subscriber;
 use super::groups::Group;
 use super::rouse::Rouse;
-use crate::removal::Removal;
 use crate::reply::Responder;
 use crate::scope::node::Node;
 use crate::scope::trie::Idle;
@@ -31,7 +31,7 @@ pub(crate) enum Command<K, V> {
     /// Show every live entry of this scope, and of none below it, to this visitor.
     Visit(Arc<Node>, Visitor<K, V>),
     /// Send what leaves the cache here too.
-    Subscribe(crossbeam_channel::Sender<Arc<Removal<K, V>>>),
+    Subscribe(Subscriber<K, V>),
     /// The shards together are over the capacity: evict, `all_shares` even below this shard's share.
     Relieve { all_shares: bool },
     /// The last handle has gone: finish what was accepted and end.

@@ -8,14 +8,92 @@ use super::entry::EntryRef;
 use super::graves::{Departed, Graves, Remains};
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
+use crate::sync::map::Map;
 use crate::sync::reclaim::Guard;
+use crate::sync::tally::{AtomicU64, Ordering};
 use crossbeam_channel::{Sender, TrySendError};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// Told of every entry that leaves.
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
+
+/// Listeners of which each is told of some of the keys: those to which `of` gives its number.
+pub(crate) struct Listeners<K, V> {
+    of: fn(&K) -> u32,
+    all: Map<u32, Listener<K, V>>,
+    /// Not zero once there is one: a shard asks this before it looks for any.
+    are_some: AtomicU64,
+}
+
+impl<K, V> Listeners<K, V> {
+    pub(crate) fn new(of: fn(&K) -> u32) -> Self {
+        Self { of, all: Map::new(), are_some: AtomicU64::new(0) }
+    }
+
+    /// Has a listener be told of what leaves that is written after this has returned; again is as once.
+    /// The caller keeps it as long as the cache is there, so that the map never drops the last of one.
+    pub(crate) fn add(&self, number: u32, listener: &Listener<K, V>) {
+        if self.all.find(&number, |_, _| ()).is_none() {
+            self.all.insert_new(number, Arc::clone(listener));
+        }
+        // Relaxed: whoever writes after this has returned brings it to the shard with the write.
+        self.are_some.store(1, Ordering::Relaxed);
+    }
+
+    fn are_some(&self) -> bool {
+        // Relaxed: as above.
+        self.are_some.load(Ordering::Relaxed) != 0
+    }
+
+    fn find(&self, key: &K) -> Option<Listener<K, V>> {
+        // Cloned: while it is looked at nothing that leaves a map is freed, and it may take its time.
+        self.all.find(&(self.of)(key), |_, listener| Arc::clone(listener))
+    }
+}
+
+/// One stream of what leaves.
+pub(crate) struct Subscriber<K, V> {
+    sender: Sender<Arc<Removal<K, V>>>,
+    /// What it is of, if not of all.
+    part: Option<Part<K>>,
+}
+
+/// The keys to which `of` gives this number, for as long as somebody reads about them.
+pub(crate) struct Part<K> {
+    of: fn(&K) -> u32,
+    number: u32,
+    reader: Weak<()>,
+}
+
+impl<K> Part<K> {
+    pub(crate) fn new(of: fn(&K) -> u32, number: u32, reader: &Arc<()>) -> Self {
+        Self { of, number, reader: Arc::downgrade(reader) }
+    }
+}
+
+impl<K> Clone for Part<K> {
+    fn clone(&self) -> Self {
+        let Self { of, number, reader } = self;
+        Self { of: *of, number: *number, reader: Weak::clone(reader) }
+    }
+}
+
+impl<K, V> Subscriber<K, V> {
+    pub(crate) fn new(sender: Sender<Arc<Removal<K, V>>>, part: Option<Part<K>>) -> Self {
+        Self { sender, part }
+    }
+
+    fn is_concerned(&self, key: &K) -> bool {
+        self.part.as_ref().is_none_or(|part| (part.of)(key) == part.number)
+    }
+
+    /// Whether nobody reads it, as far as that is known before something is sent.
+    fn is_gone(&self) -> bool {
+        self.part.as_ref().is_some_and(|part| part.reader.strong_count() == 0)
+    }
+}
 
 /// The books of one shard.
 pub(super) struct Departures<K, V> {
@@ -24,7 +102,8 @@ pub(super) struct Departures<K, V> {
     left: Vec<(EntryRef<K, V>, RemovalCause)>,
     graves: Graves<K, V>,
     listener: Option<Listener<K, V>>,
-    subscribers: Vec<Sender<Arc<Removal<K, V>>>>,
+    listeners: Option<Arc<Listeners<K, V>>>,
+    subscribers: Vec<Subscriber<K, V>>,
     pub(super) panics: Panics,
 }
 
@@ -53,18 +132,23 @@ impl Panics {
 }
 
 impl<K, V> Departures<K, V> {
-    pub(super) fn new(listener: Option<Listener<K, V>>) -> Self {
+    pub(super) fn new(
+        listener: Option<Listener<K, V>>,
+        listeners: Option<Arc<Listeners<K, V>>>,
+    ) -> Self {
         Self {
             counts: Counts::default(),
             left: Vec::new(),
             graves: Graves::new(),
             listener,
+            listeners,
             subscribers: Vec::new(),
             panics: Panics::default(),
         }
     }
 
-    pub(super) fn subscribe(&mut self, subscriber: Sender<Arc<Removal<K, V>>>) {
+    pub(super) fn subscribe(&mut self, subscriber: Subscriber<K, V>) {
+        forget_gone(&mut self.subscribers, &self.panics);
         self.subscribers.push(subscriber);
     }
 
@@ -101,6 +185,7 @@ impl<K, V> Departures<K, V> {
     pub(super) fn announce(&mut self) {
         // Taken out, because the listener may do anything but reach this list again in its call.
         let mut left = std::mem::take(&mut self.left);
+        self.announce_parts(&left);
         for (entry, cause) in left.drain(..) {
             if let (Some(listener), Some(value)) = (&self.listener, entry.get().value()) {
                 self.panics.catch(|| listener(&entry.get().key, value, cause));
@@ -108,6 +193,18 @@ impl<K, V> Departures<K, V> {
             self.graves.retire(Remains::Entry(entry, Some(cause)));
         }
         self.left = left;
+    }
+
+    /// Tells those listeners that are told of some keys only. Nothing is looked for where there are none.
+    fn announce_parts(&self, left: &[(EntryRef<K, V>, RemovalCause)]) {
+        let listeners = self.listeners.as_deref().filter(|listeners| listeners.are_some());
+        let Some(listeners) = listeners else { return };
+        for (entry, cause) in left {
+            let entry = entry.get();
+            if let (Some(listener), Some(value)) = (listeners.find(&entry.key), entry.value()) {
+                self.panics.catch(|| listener(&entry.key, value, *cause));
+            }
+        }
     }
 
     /// Closes the batch of what was retired since the last call.
@@ -134,15 +231,25 @@ impl<K, V> Departures<K, V> {
     }
 }
 
+/// Ends streams that nobody reads any more. What was left in one goes with its last sender.
+fn forget_gone<K, V>(subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) {
+    while let Some(at) = subscribers.iter().position(Subscriber::is_gone) {
+        let gone = subscribers.swap_remove(at);
+        panics.catch(|| drop(gone));
+    }
+}
+
 /// The end of a key and a value: they go to the subscribers or are dropped here.
 fn drop_or_send<K, V>(
     (key, value, cause): Departed<K, V>,
-    subscribers: &mut Vec<Sender<Arc<Removal<K, V>>>>,
+    subscribers: &mut Vec<Subscriber<K, V>>,
     counts: &mut Counts,
     panics: &Panics,
 ) {
+    forget_gone(subscribers, panics);
+    let is_awaited = || subscribers.iter().any(|subscriber| subscriber.is_concerned(&key));
     let (value, cause) = match (value, cause) {
-        (Some(value), Some(cause)) if !subscribers.is_empty() => (value, cause),
+        (Some(value), Some(cause)) if is_awaited() => (value, cause),
         (value, _) => {
             // One by one: a key whose destructor panics must not leak its value.
             panics.catch(|| drop(key));
@@ -153,7 +260,11 @@ fn drop_or_send<K, V>(
     let removal = Arc::new(Removal::new(key, value, cause));
     let mut at = 0;
     while let Some(subscriber) = subscribers.get(at) {
-        match subscriber.try_send(Arc::clone(&removal)) {
+        if !subscriber.is_concerned(removal.key()) {
+            at += 1;
+            continue;
+        }
+        match subscriber.sender.try_send(Arc::clone(&removal)) {
             Ok(()) => at += 1,
             Err(TrySendError::Full(refused)) => {
                 counts.events_dropped += 1;

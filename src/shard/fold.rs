@@ -418,11 +418,12 @@ impl<K: Eq, V> Fold<K, V> {
 
 impl<K, V> Fold<K, V> {
     pub(super) fn new(settings: Settings<K, V>, scopes: Scopes) -> Self {
+        let listeners = settings.grouping.as_ref().map(|grouping| Arc::clone(&grouping.listeners));
         Self {
             scopes,
             store: Store::new(settings.tick_every),
             writer: IndexWriter::new(),
-            departures: Departures::new(settings.listener),
+            departures: Departures::new(settings.listener, listeners),
             weigher: settings.weigher,
             budget: Budget::new(settings.capacity),
             clock: settings.clock,

@@ -6,6 +6,7 @@
 //! hears of it, folds what came before, and *settles* the end: what is folded of the group after is late
 //! and not kept. Then it sweeps what there is. Layer: shard.
 
+use super::departures::Listeners;
 use super::fold::Weigher;
 use crate::store::{Members, Roll, Slot};
 use crate::sync::map::{Map, Mix};
@@ -42,11 +43,14 @@ pub(crate) struct GroupFigures {
 pub(crate) struct Grouping<K, V> {
     pub(crate) of: fn(&K) -> u32,
     pub(crate) all: Arc<Map<u32, Arc<Group<K, V>>>>,
+    /// Whom it concerns that an entry leaves: also of a group that is not there any more.
+    pub(crate) listeners: Arc<Listeners<K, V>>,
 }
 
 impl<K, V> Clone for Grouping<K, V> {
     fn clone(&self) -> Self {
-        Self { of: self.of, all: Arc::clone(&self.all) }
+        let Self { of, all, listeners } = self;
+        Self { of: *of, all: Arc::clone(all), listeners: Arc::clone(listeners) }
     }
 }
 

@@ -4,11 +4,11 @@
 use super::SharedCache;
 use super::erased::{AnyKey, AnyValue};
 use super::namespace::Namespace;
-use super::options::{Options, Weighing};
+use super::options::{Given, Options};
 use super::space::{Spaces, Title, Types};
 use crate::error::Error;
 use crate::sync::hasher;
-use crate::{CacheBuilder, CacheHandle, Clock, ScopeTree, ScopedHandle};
+use crate::{CacheBuilder, CacheHandle, Clock, RemovalCause, ScopeTree, ScopedHandle};
 use std::fmt;
 use std::hash::Hash;
 use std::marker::PhantomData;
@@ -54,6 +54,11 @@ impl SharedCacheBuilder {
     /// As [`CacheBuilder::time_to_idle`].
     pub fn time_to_idle(self, duration: Duration) -> Self {
         Self { core: self.core.time_to_idle(duration) }
+    }
+
+    /// How many events a stream of [`Namespace::events`] holds. As [`CacheBuilder::event_capacity`].
+    pub fn event_capacity(self, events: usize) -> Self {
+        Self { core: self.core.event_capacity(events) }
     }
 
     /// As [`CacheBuilder::scopes`].
@@ -138,7 +143,24 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
         K: 'static,
         V: 'static,
     {
-        self.options.weigher = Some(Weighing::new(weigher));
+        self.options.weigher = Some(Given::weigher(weigher));
+        self
+    }
+
+    /// Called for every entry of this namespace that leaves, in whatever scope, on its shard's thread. As
+    /// [`CacheBuilder::removal_listener`]: it should be quick, may use caches but not wait for a
+    /// [`Reply`](crate::Reply), its panics are caught and counted, and one that owns a view of its cache keeps
+    /// that alive for ever. Of a namespace that is asked for again it is the first one that is called, and
+    /// any of another type is an error, as with [`weigher`](Self::weigher).
+    pub fn removal_listener(
+        mut self,
+        listener: impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static,
+    ) -> Self
+    where
+        K: 'static,
+        V: 'static,
+    {
+        self.options.listener = Some(Given::listener(listener));
         self
     }
 

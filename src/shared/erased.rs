@@ -7,9 +7,50 @@ use std::any::{Any, TypeId};
 use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 
-/// What tells the keys of a namespace, since it was last cleared, from all others.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Tag(pub(crate) u32);
+/// What tells the keys of a namespace, since it was last cleared, from all others; and which namespace that
+/// is, for what of it was written late and leaves when nobody remembers the number.
+///
+/// Of bytes, so that it fits beside the first byte of a key, which says what follows.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub(crate) struct Tag {
+    space: [u8; 3],
+    number: [u8; 4],
+}
+
+impl Tag {
+    /// How many namespaces a tag can tell apart.
+    pub(crate) const SPACES: u32 = 1 << 24;
+
+    #[inline]
+    pub(crate) fn new(space: u32, number: u32) -> Self {
+        let [a, b, c, _] = space.to_le_bytes();
+        Self { space: [a, b, c], number: number.to_ne_bytes() }
+    }
+
+    /// The namespace.
+    #[inline]
+    pub(crate) fn space(self) -> u32 {
+        let [a, b, c] = self.space;
+        u32::from_le_bytes([a, b, c, 0])
+    }
+
+    /// That of the group that its keys are.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        u32::from_ne_bytes(self.number)
+    }
+}
+
+impl PartialEq for Tag {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        // No two namespaces have the same number.
+        self.number() == other.number()
+    }
+}
+
+impl Eq for Tag {}
 
 /// A key of any type: equal to what has its tag, its type and its value.
 ///
@@ -19,6 +60,8 @@ pub(crate) struct AnyKey(Key);
 
 /// A value of any type.
 pub(crate) struct AnyValue(Value);
+
+const _: () = assert!(size_of::<AnyKey>() == 16);
 
 /// What a shard needs of a key whose type it does not know.
 trait Foreign: Send + Sync {

@@ -4,10 +4,12 @@
 //! 2. [`erased`]: what the one core holds, and how typed callers see it.
 //! 3. [`space`]: what all views of one namespace have in common.
 //! 4. [`options`]: what a namespace has of its own.
-//! 5. [`builder`][]: settings.
+//! 5. [`events`]: what has left it.
+//! 6. [`builder`][]: settings.
 
 pub(crate) mod builder;
 pub(crate) mod erased;
+pub(crate) mod events;
 pub(crate) mod namespace;
 mod options;
 pub(crate) mod space;
@@ -202,7 +204,7 @@ impl fmt::Debug for SharedCache {
 
 /// One scope of a shared cache, of all its namespaces.
 ///
-/// From [`SharedCache::scope`]. It keeps the cache running, and the scope in use.
+/// From [`SharedCache::scope`] and [`Namespace::shared_scope`]. It keeps the cache running, and the scope in use.
 #[derive(Clone)]
 pub struct SharedScope {
     handle: ScopedHandle<AnyKey, AnyValue>,
@@ -220,7 +222,12 @@ impl SharedScope {
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        NamespaceBuilder::new(self.handle.clone(), &self.spaces, Title::named(name)).build()
+        self.namespace_builder(name).build()
+    }
+
+    /// A namespace with options of its own, in this scope.
+    pub fn namespace_builder<'a, K, V>(&'a self, name: &'a str) -> NamespaceBuilder<'a, K, V> {
+        NamespaceBuilder::new(self.handle.clone(), &self.spaces, Title::named(name))
     }
 
     /// A scope below this one. As [`ScopedHandle::scope`].
@@ -250,20 +257,28 @@ impl SharedScope {
     /// The figures of this scope, all namespaces together. As [`ScopedHandle::stats`].
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
-        self.handle.stats()
+        let Some(cache) = self.whole() else { return self.handle.stats() };
+        cache.handle.front().scopes(cache.stats()).global()
     }
 
     /// How many entries there are in this scope and all below it, in all namespaces. As
     /// [`ScopedHandle::len`].
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.handle.len()
+        self.whole().map_or_else(|| self.handle.len(), |cache| cache.len())
     }
 
     /// Whether there are no entries in this scope and all below it, in any namespace.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.handle.is_empty()
+        self.len() == 0
+    }
+
+    /// The cache, if this is its global scope: of that the shards count nothing apart.
+    fn whole(&self) -> Option<SharedCache> {
+        let cache =
+            || SharedCache { handle: self.handle.cache(), spaces: Arc::clone(&self.spaces) };
+        self.handle.node().parent().is_none().then(cache)
     }
 }
 

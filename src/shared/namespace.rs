@@ -1,6 +1,7 @@
 //! [`Namespace`]: the typed view of a shared cache, one short method for each verb. Layer: front.
 
 use super::erased::{AnyKey, AnyValue, Typed};
+use super::events::NamespaceEvents;
 use super::space::{Space, Spaces, Within};
 use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
@@ -10,7 +11,7 @@ use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::snapshot::{Figures, ScopePath};
 use crate::sync::reclaim::{self, Guard};
-use crate::{Reply, ScopedHandle};
+use crate::{Reply, ScopedHandle, SharedCache, SharedScope};
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
@@ -24,8 +25,10 @@ use std::time::Duration;
 ///
 /// From [`SharedCache::namespace`](crate::SharedCache::namespace), which gives it in the global scope, and
 /// [`scope`](Self::scope). The verbs are those of [`CacheHandle`](crate::CacheHandle), on keys of this
-/// namespace and this scope alone. Cheap to clone, to be shared and sent as a handle is; it keeps the
-/// cache running, and the scope in use.
+/// namespace and this scope alone. What concerns all namespaces is not here but on the
+/// [`cache`](Self::cache) and the [`shared_scope`](Self::shared_scope): a scope is evicted for all of them
+/// together. Cheap to clone, to be shared and sent as a handle is; it keeps the cache running, and the scope
+/// in use.
 pub struct Namespace<K, V> {
     at: ScopedHandle<AnyKey, AnyValue>,
     space: Arc<Space>,
@@ -101,6 +104,19 @@ where
         };
         let live = front.trie.read(base, &steps, find)??;
         Some(live.value().view::<V>().clone())
+    }
+
+    /// The cache that this is a namespace of.
+    #[must_use]
+    pub fn cache(&self) -> SharedCache {
+        SharedCache { handle: self.at.cache(), spaces: Arc::clone(&self.spaces) }
+    }
+
+    /// The scope that this view is of, of all namespaces: to evict it, and for its figures. That of the whole
+    /// cache is one, too.
+    #[must_use]
+    pub fn shared_scope(&self) -> SharedScope {
+        SharedScope { handle: self.at.clone(), spaces: Arc::clone(&self.spaces) }
     }
 
     /// The name of the namespace.
@@ -336,6 +352,15 @@ where
     /// not stored. The reply says how many live entries that removed.
     pub fn clear(&self) -> Reply<u64> {
         self.spaces.clear(self.at.front(), &self.space)
+    }
+
+    /// A stream of what leaves the namespace, in **all** scopes, from now on. Otherwise as
+    /// [`CacheHandle::events`](crate::CacheHandle::events): it holds as many events as the cache's
+    /// [builder](crate::SharedCacheBuilder::event_capacity) says, and what does not fit is dropped and counted
+    /// by the [cache](SharedCache::stats). It does not keep the cache running.
+    #[must_use]
+    pub fn events(&self) -> NamespaceEvents<K, V> {
+        NamespaceEvents::of(self.at.front(), &self.space)
     }
 
     /// The figures of the namespace, in all scopes together.

@@ -11,10 +11,11 @@ use crate::scope::place::{Global, Place};
 use crate::scope::snapshot::Figures;
 use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
+use crate::shard::departures::{Listeners, Part};
 use crate::shard::groups::{Group, GroupFigures, Grouping};
 use crate::stats::{Caller, CallerCounts};
 use crate::sync::map::Map;
-use crate::sync::{AtomicU64, Ordering};
+use crate::sync::{AtomicU64, Ordering, tally};
 use crate::{Reply, Stats};
 use equivalent::Equivalent;
 use std::any::{TypeId, type_name};
@@ -27,11 +28,14 @@ use std::time::Duration;
 pub(crate) struct Spaces {
     named: Map<Name, ()>,
     groups: Arc<Map<u32, Arc<Group<AnyKey, AnyValue>>>>,
+    listeners: Arc<Listeners<AnyKey, AnyValue>>,
     shards: usize,
     /// It was said how much there may be in the cache: without that, weights would mean nothing.
     is_bounded: bool,
     /// Tags that were given out.
     tags: AtomicU64,
+    /// Numbers of namespaces that were given out.
+    numbers: tally::AtomicU64,
     hasher: ahash::RandomState,
 }
 
@@ -39,6 +43,7 @@ pub(crate) struct Spaces {
 pub(crate) struct Space {
     name: Box<str>,
     owner: Option<TypeId>,
+    number: u32,
     salt: u64,
     /// The bits of a hash that the salt is added to; the others are the salt's alone.
     kept: u64,
@@ -142,13 +147,16 @@ impl fmt::Display for Types {
 
 impl Spaces {
     pub(crate) fn new(hasher: ahash::RandomState, is_bounded: bool) -> Self {
+        let (tags, numbers) = (AtomicU64::new(0), tally::AtomicU64::new(0));
+        let listeners = Arc::new(Listeners::new(|key: &AnyKey| key.tag().space()));
         let (named, groups) = (Map::new(), Arc::new(Map::new()));
-        Self { named, groups, shards: 0, is_bounded, tags: AtomicU64::new(0), hasher }
+        Self { named, groups, listeners, shards: 0, is_bounded, tags, numbers, hasher }
     }
 
     /// What the shards are told of them.
     pub(crate) fn grouping(&self) -> Grouping<AnyKey, AnyValue> {
-        Grouping { of: |key| key.tag().0, all: Arc::clone(&self.groups) }
+        let (all, listeners) = (Arc::clone(&self.groups), Arc::clone(&self.listeners));
+        Grouping { of: |key| key.tag().number(), all, listeners }
     }
 
     pub(crate) fn over(self, shards: usize) -> Self {
@@ -172,6 +180,7 @@ impl Spaces {
         loop {
             if let Some(space) = self.named.find(&wanted, |name, ()| Arc::clone(&name.space)) {
                 space.check(types, asked)?;
+                self.have_heard(&space);
                 return Ok(space);
             }
             if title.name.is_empty() {
@@ -180,10 +189,12 @@ impl Spaces {
             }
             let is_alone = asked.max_items.is_some_and(|most| most <= ONE_SHARD);
             let figures = Arc::default();
+            let number = self.number().ok_or_else(too_many)?;
             let group = self.begin(asked, &figures).ok_or_else(too_many)?;
             let space = Arc::new(Space {
                 name: title.name.into(),
                 owner: title.owner,
+                number,
                 salt: self.hasher.hash_one((group.number, "namespace")),
                 kept: if is_alone { u64::MAX >> SHARD_BITS } else { u64::MAX },
                 tag: AtomicU64::new(group.number.into()),
@@ -193,10 +204,27 @@ impl Spaces {
                 options: asked.clone(),
             });
             if self.named.insert_new(Name { hash, space: Arc::clone(&space) }, ()) {
+                self.have_heard(&space);
                 return Ok(space);
             }
             // Another was faster, and is found.
             self.groups.remove_if(&group.number, |_, _| true);
+        }
+    }
+
+    /// A number for a new namespace; nothing if there is none left.
+    fn number(&self) -> Option<u32> {
+        // Relaxed: a number is of one namespace, and says nothing else.
+        let number = self.numbers.fetch_add(1, tally::Ordering::Relaxed);
+        u32::try_from(number).ok().filter(|number| *number < Tag::SPACES)
+    }
+
+    /// Has the shards know the listener of a namespace. Everybody who comes by it does so before he can write
+    /// to it: who made it may not have come so far. Not before it has its name, for what a map loses may be
+    /// dropped on any thread, and a listener is the user's.
+    fn have_heard(&self, space: &Space) {
+        if let Some(listener) = &space.options.listener {
+            self.listeners.add(space.number, &listener.call);
         }
     }
 
@@ -214,7 +242,7 @@ impl Spaces {
             Some(most) if most <= ONE_SHARD => most,
             Some(most) => most / self.shards as u64,
         };
-        let weigher = options.weigher.as_ref().map(|weighing| Arc::clone(&weighing.weigher));
+        let weigher = options.weigher.as_ref().map(|weigher| Arc::clone(&weigher.call));
         let group = Arc::new(Group::new(tag, limit, weigher, Arc::clone(figures)));
         let is_new = self.groups.insert_new(tag, Arc::clone(&group));
         debug_assert!(is_new, "a tag is given out once");
@@ -274,7 +302,12 @@ impl Space {
     pub(crate) fn tag(&self) -> Tag {
         // Acquire: a shard finds the group of what is written under it [edge: map]. That it was cleared
         // another thread learns through an edge of its own.
-        Tag(self.tag.load(Ordering::Acquire) as u32)
+        Tag::new(self.number, self.tag.load(Ordering::Acquire) as u32)
+    }
+
+    /// Of what leaves, what is of this namespace. Empty when `reader` has gone.
+    pub(crate) fn part(&self, reader: &Arc<()>) -> Part<AnyKey> {
+        Part::new(|key: &AnyKey| key.tag().space(), self.number, reader)
     }
 
     /// The figures of the namespace at this moment.

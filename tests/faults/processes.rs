@@ -4,7 +4,7 @@
 
 use crate::report::{Row, times};
 use crate::support::{Polled, bounded, eventually, flush};
-use cacheado::{CacheHandle, Error, Reply};
+use cacheado::{CacheHandle, Error, Namespace, Reply, SharedCache};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -151,6 +151,34 @@ fn alone_there_is_no_memory_for_the_index() {
 #[test]
 fn the_process_is_forked() {
     alone("processes::alone_the_process_is_forked", None, None);
+}
+
+#[test]
+fn a_stream_is_inherited() {
+    alone("processes::alone_a_stream_is_inherited", None, None);
+}
+
+#[test]
+#[ignore = "needs a process of its own; `a_stream_is_inherited` starts it"]
+fn alone_a_stream_is_inherited() {
+    bounded(|| {
+        let cache = SharedCache::new();
+        let space: Namespace<u64, u64> = cache.namespace("space").expect("new");
+        let events = space.events();
+        space.insert(1, 10);
+        space.remove(&1);
+        eventually("told", || events.len() == 1);
+        cache.flush().wait().expect("alive");
+        let ended = fork(|| {
+            let first = events.recv().is_ok_and(|left| *left.value() == 10);
+            let patience = Duration::from_secs(600);
+            let ended = events.recv().is_err() && events.recv_timeout(patience).is_err();
+            let fresh = space.events();
+            i32::from(!(first && ended && events.into_iter().next().is_none()))
+                + i32::from(fresh.recv().is_err() && fresh.iter().next().is_none()) * 2
+        });
+        assert_eq!(ended, Some(2), "what was in it is there, and then it ends");
+    });
 }
 
 type Cache = CacheHandle<u64, u64>;

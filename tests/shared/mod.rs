@@ -1,6 +1,7 @@
 //! Shared caches: namespaces of many types in one cache.
 
 mod clears;
+mod events;
 mod identity;
 mod limits;
 mod surface;

@@ -117,10 +117,15 @@ where
 
     /// The builder with a listener that notes everything here.
     pub(crate) fn listen(&self, builder: CacheBuilder<K, V>) -> CacheBuilder<K, V> {
+        builder.removal_listener(self.listener())
+    }
+
+    /// A listener that notes everything here.
+    pub(crate) fn listener(&self) -> impl Fn(&K, &V, RemovalCause) + Send + Sync + 'static {
         let told = self.clone();
-        builder.removal_listener(move |key: &K, value: &V, cause| {
+        move |key, value, cause| {
             told.0.lock().expect("no poison").push((key.clone(), value.clone(), cause));
-        })
+        }
     }
 
     pub(crate) fn len(&self) -> u64 {
