@@ -231,6 +231,15 @@ impl<K, V> Departures<K, V> {
     }
 }
 
+/// Whether a stream is to have what has this key.
+fn is_awaited<K, V>(key: &K, subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) -> bool {
+    if subscribers.is_empty() {
+        return false;
+    }
+    forget_gone(subscribers, panics);
+    subscribers.iter().any(|subscriber| subscriber.is_concerned(key))
+}
+
 /// Ends streams that nobody reads any more. What was left in one goes with its last sender.
 fn forget_gone<K, V>(subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) {
     while let Some(at) = subscribers.iter().position(Subscriber::is_gone) {
@@ -246,10 +255,8 @@ fn drop_or_send<K, V>(
     counts: &mut Counts,
     panics: &Panics,
 ) {
-    forget_gone(subscribers, panics);
-    let is_awaited = || subscribers.iter().any(|subscriber| subscriber.is_concerned(&key));
     let (value, cause) = match (value, cause) {
-        (Some(value), Some(cause)) if is_awaited() => (value, cause),
+        (Some(value), Some(cause)) if is_awaited(&key, subscribers, panics) => (value, cause),
         (value, _) => {
             // One by one: a key whose destructor panics must not leak its value.
             panics.catch(|| drop(key));
