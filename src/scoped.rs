@@ -10,7 +10,7 @@ use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::Inner;
 use crate::scope::snapshot::{ScopePath, ScopeStats, len_of, stats_of};
 use crate::sync::reclaim;
-use crate::{CacheHandle, Reply, ScopedView};
+use crate::{Reply, ScopedView};
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
@@ -64,8 +64,8 @@ where
     }
 
     /// A handle of the whole cache.
-    pub(crate) fn cache(&self) -> CacheHandle<K, V> {
-        CacheHandle::of(Arc::clone(&self.front))
+    pub(crate) fn cache(&self) -> crate::CacheHandle<K, V> {
+        crate::CacheHandle::of(Arc::clone(&self.front))
     }
 
     #[inline]

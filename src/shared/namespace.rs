@@ -21,7 +21,7 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One namespace of a [`SharedCache`](crate::SharedCache), in one scope.
+/// One namespace of a [`SharedCache`], in one scope.
 ///
 /// From [`SharedCache::namespace`](crate::SharedCache::namespace), which gives it in the global scope, and
 /// [`scope`](Self::scope). The verbs are those of [`CacheHandle`](crate::CacheHandle), on keys of this
