@@ -3,6 +3,7 @@
 use super::erased::{AnyKey, AnyValue, Typed};
 use super::events::NamespaceEvents;
 use super::space::{Space, Spaces, Within};
+use super::{SharedCache, SharedScope};
 use crate::ask::ToKey;
 use crate::error::{Error, TryInsertError};
 use crate::handle::never;
@@ -11,7 +12,7 @@ use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::snapshot::{Figures, ScopePath};
 use crate::sync::reclaim::{self, Guard};
-use crate::{Reply, ScopedHandle, SharedCache, SharedScope};
+use crate::{Reply, ScopedHandle};
 use equivalent::Equivalent;
 use std::convert::Infallible;
 use std::fmt;
