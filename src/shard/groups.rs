@@ -14,19 +14,22 @@ use crate::sync::tally::{AtomicU64, Ordering};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::hash::BuildHasherDefault;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// A group that has not ended, or of which not every shard has been rid.
 pub(crate) struct Group<K, V> {
     pub(crate) number: u32,
     /// The most entries in one shard.
     limit: u64,
-    /// Nobody's last one, for a map drops the group on any thread: who made the group keeps another.
-    weigher: Option<Weigher<K, V>>,
+    /// Held by who made the group as long as the cache is there. Not here: a map drops the group on any thread,
+    /// and what a weigher has captured is the user's.
+    weigher: Option<WeakWeigher<K, V>>,
     figures: Arc<GroupFigures>,
     /// The shards that are to sweep it, once it has ended.
     unswept: AtomicU64,
 }
+
+type WeakWeigher<K, V> = Weak<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
 /// Instead of a number of shards, of a group that has not ended.
 const IN_USE: u64 = u64::MAX;
@@ -58,9 +61,10 @@ impl<K, V> Group<K, V> {
     pub(crate) fn new(
         number: u32,
         limit: u64,
-        weigher: Option<Weigher<K, V>>,
+        weigher: Option<&Weigher<K, V>>,
         figures: Arc<GroupFigures>,
     ) -> Self {
+        let weigher = weigher.map(Arc::downgrade);
         Self { number, limit, weigher, figures, unswept: AtomicU64::new(IN_USE) }
     }
 
@@ -113,6 +117,7 @@ pub(super) struct Groups<K, V> {
 /// A group that has, or had, entries here.
 struct Local<K, V> {
     group: Arc<Group<K, V>>,
+    weigher: Option<Weigher<K, V>>,
     /// Its residents, the next to be evicted first.
     roll: Roll,
     len: u64,
@@ -158,7 +163,7 @@ impl<K, V> Groups<K, V> {
                 unknown.insert(Local::new(group))
             }
         };
-        if local.is_settled { Standing::Late } else { Standing::Kept(local.group.weigher.as_ref()) }
+        if local.is_settled { Standing::Late } else { Standing::Kept(local.weigher.as_ref()) }
     }
 
     fn local(&mut self, key: &K) -> Option<(&mut Members, &mut Local<K, V>)> {
@@ -299,6 +304,7 @@ impl<K, V> Groups<K, V> {
 impl<K, V> Local<K, V> {
     fn new(group: Arc<Group<K, V>>) -> Self {
         Self {
+            weigher: group.weigher.as_ref().and_then(Weak::upgrade),
             group,
             roll: Roll::EMPTY,
             len: 0,

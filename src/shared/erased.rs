@@ -54,8 +54,7 @@ impl Eq for Tag {}
 
 /// A key of any type: equal to what has its tag, its type and its value.
 ///
-/// Tag, type and an integer or a pointer are two words, and so is a value: with both an entry is not
-/// larger than a line of memory.
+/// Tag, type and an integer or a pointer are two words.
 pub(crate) struct AnyKey(Key);
 
 /// A value of any type.

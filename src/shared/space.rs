@@ -242,7 +242,7 @@ impl Spaces {
             Some(most) if most <= ONE_SHARD => most,
             Some(most) => most / self.shards as u64,
         };
-        let weigher = options.weigher.as_ref().map(|weigher| Arc::clone(&weigher.call));
+        let weigher = options.weigher.as_ref().map(|weigher| &weigher.call);
         let group = Arc::new(Group::new(tag, limit, weigher, Arc::clone(figures)));
         let is_new = self.groups.insert_new(tag, Arc::clone(&group));
         debug_assert!(is_new, "a tag is given out once");
