@@ -9,6 +9,7 @@ mod args;
 mod attributes;
 mod expand;
 mod function;
+mod place;
 mod plan;
 mod policy;
 #[cfg(test)]
@@ -110,8 +111,28 @@ use proc_macro2::TokenStream;
 /// * In traits and in `impl Trait for ..`: neither has room for companions. Write an inherent method and call
 ///   it there.
 /// * A function without a receiver in an `impl` is taken for one if it says `Self` somewhere, in its
-///   signature, its body or the attribute; one that does not cannot be told from a free function. Write
-///   `Type` as `Self` there.
+///   signature, its body or the attribute; one that does not cannot be told from a free function, and does
+///   not compile: what the compiler does not find then is called as what to do, `.._write_Self_somewhere_..`.
+///   Write `Type` as `Self` there:
+///
+///   ```compile_fail,E0425
+///   # use cacheado::{SharedCache, memoize};
+///   # use std::sync::LazyLock;
+///   # static CACHE: LazyLock<SharedCache> = LazyLock::new(SharedCache::new);
+///   #[memoize(cache = CACHE)]
+///   fn total(id: u64) -> u64 {
+///       id + 1
+///   }
+///
+///   struct Invoice(u64);
+///
+///   impl Invoice {
+///       #[memoize(cache = CACHE)]
+///       fn total(id: u64) -> u64 {
+///           Invoice(id).0 + 1_000 // write `Self(id)`
+///       }
+///   }
+///   ```
 /// * `result` and `option` go by the name: an alias of `Result` with a name of its own is a plain value, which
 ///   is kept whatever it is, unless `result = ".."` is given.
 /// * Attributes below this one go to the function as it was written, but for documentation, `must_use`,
@@ -126,6 +147,7 @@ pub fn memoize(
 }
 
 fn memoized(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStream> {
+    let place = place::of(&arguments, &item);
     let function = function::parse(item)?;
     let arguments = syn::parse2(arguments);
     // The function itself stays, so that its callers do not fail for want of it.
@@ -135,6 +157,6 @@ fn memoized(arguments: TokenStream, item: TokenStream) -> syn::Result<TokenStrea
             let (refused, item) = (refused.into_compile_error(), &function.item);
             quote::quote!(#refused #item)
         },
-        |plan| expand::expand(&function, &plan),
+        |plan| expand::expand(&function, &plan, place),
     ))
 }

@@ -84,6 +84,23 @@ impl Plan {
             || self.key.iter().any(part)
     }
 
+    /// Whether any expression speaks of `Self`, which only one in an `impl` can.
+    pub(crate) fn says_self(&self) -> bool {
+        let fits = |name: &Ident| name == "Self";
+        let ttl = match &self.ttl {
+            Some(Ttl::Expression(expression)) => Some(expression),
+            _ => None,
+        };
+        let keys = self.key.iter().filter_map(|part| match &part.source {
+            Source::Expression(expression) => Some(expression),
+            Source::Argument(_) | Source::Receiver(_) => None,
+        });
+        let ids = self.scope.iter().map(|level| &level.id);
+        let mut all =
+            [&self.cache].into_iter().chain(ttl).chain(&self.max_items).chain(ids).chain(keys);
+        all.any(|expression| speaks_of(expression, &fits))
+    }
+
     pub(crate) fn cache_asks_for(&self, fits: &dyn Fn(&Ident) -> bool) -> bool {
         !self.fixed && speaks_of(&self.cache, fits)
     }

@@ -5,6 +5,7 @@ use cacheado::{SharedCache, memoize};
 use std::fmt;
 use std::hash::Hash;
 use std::sync::Arc;
+use std::time::Duration;
 
 struct Other;
 
@@ -46,6 +47,56 @@ fn a_receiver_is_part_of_the_key_only_if_it_is_named() {
 fn equal_names_in_two_types_do_not_meet() {
     assert_eq!((Service::made(7).id, Other::made(7).id, Service::made(7).id), (7, 8, 7));
     assert_eq!((calls("Service::made"), calls("Other::made")), (1, 1));
+}
+
+#[memoize(cache = CACHE)]
+fn total(n: u64) -> u64 {
+    n + 1
+}
+
+struct Invoice;
+
+impl Invoice {
+    const ROOM: u64 = 9;
+    const TTL: Duration = Duration::from_secs(60);
+
+    fn cache() -> &'static SharedCache {
+        &CACHE
+    }
+
+    #[memoize(cache = CACHE)]
+    fn total(n: u64) -> u64 {
+        let _: Option<Self> = None;
+        n + 1000
+    }
+
+    #[memoize(cache = Self::cache())]
+    fn by_cache(n: u64) -> u64 {
+        n + 1
+    }
+
+    #[memoize(cache = CACHE, ttl = Self::TTL)]
+    fn by_ttl(n: u64) -> u64 {
+        n + 2
+    }
+
+    #[memoize(cache = CACHE, max_items = Self::ROOM)]
+    fn by_room(n: u64) -> u64 {
+        n + 3
+    }
+}
+
+#[test]
+fn a_method_and_a_free_function_of_one_name_do_not_meet() {
+    for _ in 0..2 {
+        assert_eq!((total(1), Invoice::total(1)), (2, 1001));
+    }
+}
+
+#[test]
+fn self_in_any_expression_of_the_attribute_tells_a_method() {
+    assert_eq!((Invoice::by_cache(1), Invoice::by_ttl(1), Invoice::by_room(1)), (2, 3, 4));
+    assert_eq!(Invoice::by_room_peek(1).expect("no scope"), Some(4));
 }
 
 mod left {
