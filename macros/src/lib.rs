@@ -54,7 +54,7 @@ use proc_macro2::TokenStream;
 /// | `key = (id, &user.name as &str)` | what is told apart, see below. Default: all arguments |
 /// | `result = "ok"` or `"all"` | of a `Result`, what is worth keeping. Default: `"ok"` |
 /// | `option = "some"` or `"all"` | of an `Option`, also inside a `Result`. Default: `"all"` |
-/// | `max_items = 1_000` | how many results are kept at most, in all scopes together: a number, or an expression of type `u64`. Default: as many as the cache has room for |
+/// | `max_items = 1_000` | how many results are kept at most, in all scopes together: a number, or an expression of type `u64`, which is evaluated when the namespace is made, at the first call in a cache; 0 is refused as a scope may be. Default: as many as the cache has room for |
 /// | `name = "users"` | the name of the namespace. Default: that of the function with its modules and its types |
 ///
 /// # The key
@@ -93,8 +93,13 @@ use proc_macro2::TokenStream;
 /// A namespace is called as its function is, with modules, types and type parameters, and is that function's
 /// alone: equal names in two modules, types or blocks do not meet, nor do the instances of a generic function,
 /// nor what a program calls `cache.namespace(..)` by the same name. Two functions that are given the same `name`
-/// share what they keep if their keys and values are of the same types, and are refused if not. In one cache
-/// that is a static a namespace is looked up once.
+/// share what they keep if their keys and values are of the same types and they have the same `ttl` and
+/// `max_items`; the second that is called is refused if not, and so is one that has not the options which a
+/// namespace of the name was made with by hand. (Of an expression for `max_items` it only counts that there is one, and one for `ttl` is no option.)
+/// In an `impl` a `name` is one for each
+/// `Self`: methods of one type share by it, and those of two types, or of two instances of one, do not. A
+/// generic function has no `name`. In one cache that is a static a namespace is looked up once; a constant of a
+/// type, `T::CACHE`, may be another for each type, and is looked up at each call.
 ///
 /// # Errors and panics
 ///

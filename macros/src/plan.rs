@@ -6,8 +6,9 @@ use crate::function::{Argument, Function, speaks_of};
 use crate::types::{self, NoKey, Shape};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, Ident, LitStr, Type};
+use syn::{Error, Expr, ExprPath, GenericParam, Ident, LitStr, Type};
 
 /// Everything that the expansion needs to know.
 pub(crate) struct Plan {
@@ -56,6 +57,11 @@ impl Plan {
         let Args { cache, ttl, scope, key, max_items, result, option, name } = args;
         let fixed = is_fixed(&cache, function);
         let keeps = keeps(result, option, &function.output)?;
+        if let Some(name) = name.as_ref().filter(|_| is_generic(function)) {
+            let why = "`name` is that of one namespace, and each instance of a generic function has one of its own: \
+                       leave `name` out";
+            return Err(Error::new(name.span(), why));
+        }
         for level in &scope {
             check_level(level, function)?;
         }
@@ -129,6 +135,30 @@ impl Plan {
     }
 }
 
+/// The parameters of the function that tell its instances apart.
+pub(crate) fn parameters(function: &Function) -> impl Iterator<Item = &Ident> {
+    function.item.sig.generics.params.iter().filter_map(|param| match param {
+        GenericParam::Type(ty) => Some(&ty.ident),
+        GenericParam::Const(constant) => Some(&constant.ident),
+        GenericParam::Lifetime(_) => None,
+    })
+}
+
+fn is_generic(function: &Function) -> bool {
+    parameters(function).next().is_some()
+}
+
+/// Whether a path leads to a constant of a type, which may be another for each instance of the function. A
+/// parameter of the `impl` cannot be seen from here, so whatever is written as types are is taken for one.
+fn is_of_a_type(path: &ExprPath, function: &Function) -> bool {
+    let mut modules = path.path.segments.iter().rev().skip(1).map(|segment| &segment.ident);
+    path.qself.is_some()
+        || modules.any(|module| {
+            let is_upper = module.unraw().to_string().starts_with(char::is_uppercase);
+            is_upper || parameters(function).any(|parameter| parameter == module)
+        })
+}
+
 /// Whether the expression is a path to something that is no argument: a static.
 fn is_fixed(cache: &Expr, function: &Function) -> bool {
     match cache {
@@ -137,7 +167,7 @@ fn is_fixed(cache: &Expr, function: &Function) -> bool {
         Expr::Reference(inner) => is_fixed(&inner.expr, function),
         Expr::Path(path) => match path.path.get_ident() {
             Some(name) => name != "self" && argument(function, name).is_none(),
-            None => true,
+            None => !is_of_a_type(path, function),
         },
         _ => false,
     }

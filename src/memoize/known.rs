@@ -1,11 +1,12 @@
 //! [`Known`]: the namespaces of one function in a cache that is always the same. Layer: front.
 
 use crate::shared::space::Title;
-use crate::{Error, Namespace, NamespaceBuilder, SharedCache};
+use crate::{Error, Namespace, SharedCache};
 use std::any::Any;
 use std::fmt;
 use std::hash::Hash;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A list of namespaces that only grows: one for each instance of a generic function, and for any other
 /// one alone. A look-up walks it, and writes nothing that another thread reads.
@@ -53,13 +54,13 @@ impl Known {
         &'static self,
         cache: &SharedCache,
         title: Title<'static>,
-        options: impl for<'a> FnOnce(NamespaceBuilder<'a, K, V>) -> NamespaceBuilder<'a, K, V>,
+        wanted: Wanted<impl FnOnce() -> u64>,
     ) -> Result<&'static Namespace<K, V>, Error>
     where
         K: Hash + Eq + Send + Sync + 'static,
         V: Send + Sync + 'static,
     {
-        let namespace = Box::new(namespace::<K, V>(cache, title, options)?);
+        let namespace = Box::new(namespace::<K, V>(cache, title, wanted)?);
         let mut entry = Box::new(Entry { title, namespace, next: Self::new() });
         let mut at = self;
         loop {
@@ -81,6 +82,26 @@ impl fmt::Debug for Known {
     }
 }
 
+/// What a function asks of its namespace. Whoever shares it asks for the same.
+#[derive(Debug)]
+pub struct Wanted<F> {
+    /// How long what is kept lives.
+    pub time_to_live: Option<Duration>,
+    /// How much is kept.
+    pub max_items: Limit<F>,
+}
+
+/// How many results of a function are kept at most.
+#[derive(Debug)]
+pub enum Limit<F> {
+    /// As many as there is room for.
+    Nowhere,
+    /// A number.
+    At(u64),
+    /// What an expression says when the namespace is made.
+    Told(F),
+}
+
 /// The namespace of a function in this cache.
 ///
 /// # Errors
@@ -89,11 +110,23 @@ impl fmt::Debug for Known {
 pub fn namespace<K, V>(
     cache: &SharedCache,
     title: Title<'_>,
-    options: impl for<'a> FnOnce(NamespaceBuilder<'a, K, V>) -> NamespaceBuilder<'a, K, V>,
+    wanted: Wanted<impl FnOnce() -> u64>,
 ) -> Result<Namespace<K, V>, Error>
 where
     K: Hash + Eq + Send + Sync + 'static,
     V: Send + Sync + 'static,
 {
-    options(cache.titled(title)).build()
+    let mut builder = cache.titled(title).whole();
+    if let Some(time_to_live) = wanted.time_to_live {
+        builder = builder.time_to_live(time_to_live);
+    }
+    let most = match wanted.max_items {
+        Limit::Nowhere => None,
+        Limit::At(most) => Some(most),
+        Limit::Told(most) => Some(cache.max_items_of(title).unwrap_or_else(most)),
+    };
+    if let Some(most) = most {
+        builder = builder.max_items(most);
+    }
+    builder.build()
 }

@@ -13,7 +13,7 @@ mod known;
 mod parts;
 
 pub use crate::shared::space::Title;
-pub use known::{Known, namespace};
+pub use known::{Known, Limit, Wanted, namespace};
 pub use parts::{Lent, Parts};
 
 /// What is kept in a scope, which is not entered for that.

@@ -128,6 +128,12 @@ impl<'a, K, V> NamespaceBuilder<'a, K, V> {
         self
     }
 
+    /// That what is not asked for is not wanted.
+    pub(crate) fn whole(mut self) -> Self {
+        self.options.whole = true;
+        self
+    }
+
     /// How much an entry of this namespace weighs; needs a
     /// [`max_capacity`](SharedCacheBuilder::max_capacity) of the cache, which then is the most weight. Called
     /// once for each value that is kept, on a shard thread; if it panics the value is rejected. An entry

@@ -99,6 +99,10 @@ impl SharedCache {
         NamespaceBuilder::new(at, &self.spaces, title)
     }
 
+    pub(crate) fn max_items_of(&self, title: Title<'_>) -> Option<u64> {
+        self.spaces.max_items(title)
+    }
+
     /// A scope, in which there are namespaces as there are in the cache. As [`CacheHandle::scope`].
     ///
     /// # Errors

@@ -17,16 +17,19 @@ pub(crate) struct Options {
     pub(crate) max_items: Option<u64>,
     pub(crate) weigher: Option<Given<Weigher<AnyKey, AnyValue>>>,
     pub(crate) listener: Option<Given<Listener<AnyKey, AnyValue>>>,
+    /// What is not asked for is not wanted: two functions that share a namespace agree about it in whatever
+    /// order they are called. A function cannot speak of weighers and listeners.
+    pub(crate) whole: bool,
 }
 
 impl Options {
     /// An error if an option is asked for that the namespace of this name has not.
     pub(crate) fn agree(&self, name: &str, asked: &Self) -> Result<(), Error> {
-        let Self { time_to_live, max_items, weigher, listener } = asked;
-        contradicts("time_to_live", name, &self.time_to_live, time_to_live)?;
-        contradicts("max_items", name, &self.max_items, max_items)?;
-        contradicts("weigher", name, &self.weigher, weigher)?;
-        contradicts("removal_listener", name, &self.listener, listener)
+        let Self { time_to_live, max_items, weigher, listener, whole } = asked;
+        contradicts("time_to_live", name, &self.time_to_live, time_to_live, *whole)?;
+        contradicts("max_items", name, &self.max_items, max_items, *whole)?;
+        contradicts("weigher", name, &self.weigher, weigher, false)?;
+        contradicts("removal_listener", name, &self.listener, listener, false)
     }
 }
 
@@ -79,16 +82,20 @@ fn contradicts<T: PartialEq + fmt::Debug>(
     name: &str,
     own: &Option<T>,
     asked: &Option<T>,
+    whole: bool,
 ) -> Result<(), Error> {
-    if asked.is_none() || own == asked {
+    if (asked.is_none() && !whole) || own == asked {
         return Ok(());
     }
     let [own, asked] = [own, asked].map(|value| {
         let some = |value: &T| format!("a {option} of {value:?}");
         value.as_ref().map_or_else(|| format!("no {option}"), some)
     });
-    Err(Error::namespace(
-        format!("the namespace {name:?} has {own}, not {asked}"),
-        "ask for what it has, or for none, or under another name".into(),
-    ))
+    let remedy = if whole {
+        "give all functions of a name the same options, or another name"
+    } else {
+        "ask for what it has, or for none, or under another name"
+    };
+    let fault = format!("the namespace {name:?} has {own}, not {asked}");
+    Err(Error::namespace(fault, remedy.into()))
 }

@@ -42,7 +42,7 @@ pub(crate) struct Spaces {
 /// One namespace: its types, its options, its figures.
 pub(crate) struct Space {
     name: Box<str>,
-    owner: Option<TypeId>,
+    owner: Owner,
     number: u32,
     salt: u64,
     /// The bits of a hash that the salt is added to; the others are the salt's alone.
@@ -62,12 +62,22 @@ pub(crate) struct Types {
     names: (&'static str, &'static str),
 }
 
-/// What tells a namespace from all others: its name, and the function that it is of, if it is of one. The
-/// names of functions do not suffice: in two blocks of one module there may be two of one name.
+/// What tells a namespace from all others: its name, and whose it is. The names of functions do not
+/// suffice: in two blocks of one module there may be two of one name.
 #[derive(Clone, Copy, Debug)]
 pub struct Title<'a> {
     pub(crate) name: &'a str,
-    owner: Option<TypeId>,
+    owner: Owner,
+}
+
+/// Whose a namespace is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    Nobody,
+    /// A function's, which has but one.
+    Function(TypeId),
+    /// That of a type's methods which were given its name.
+    Type(TypeId),
 }
 
 /// A namespace as the map holds it: equal to what has the same title.
@@ -85,14 +95,21 @@ impl<'a> Title<'a> {
     /// Of this name, and nobody's.
     #[must_use]
     pub const fn named(name: &'a str) -> Self {
-        Self { name, owner: None }
+        Self { name, owner: Owner::Nobody }
+    }
+
+    /// Of this name, for the methods of this type.
+    #[inline]
+    #[must_use]
+    pub fn within<T: ?Sized>(name: &'a str) -> Self {
+        Self { name, owner: Owner::Type(typeid::of::<T>()) }
     }
 
     /// That of a function, or of one instance of it.
     #[inline]
     #[must_use]
     pub fn of<F>(_function: &F) -> Self {
-        Self { name: type_name::<F>(), owner: Some(typeid::of::<F>()) }
+        Self { name: type_name::<F>(), owner: Owner::Function(typeid::of::<F>()) }
     }
 }
 
@@ -100,7 +117,8 @@ impl PartialEq for Title<'_> {
     #[inline]
     fn eq(&self, other: &Self) -> bool {
         // A function has one name.
-        self.owner == other.owner && (self.owner.is_some() || self.name == other.name)
+        let suffices = matches!(self.owner, Owner::Function(_));
+        self.owner == other.owner && (suffices || self.name == other.name)
     }
 }
 
@@ -226,6 +244,12 @@ impl Spaces {
         if let Some(listener) = &space.options.listener {
             self.listeners.add(space.number, &listener.call);
         }
+    }
+
+    /// The bound of the namespace of a title, if there are both.
+    pub(crate) fn max_items(&self, title: Title<'_>) -> Option<u64> {
+        let wanted = Wanted { hash: self.hasher.hash_one(title.name), title };
+        self.named.find(&wanted, |name, ()| name.space.options.max_items).flatten()
     }
 
     /// A new group; nothing if there is no tag left.

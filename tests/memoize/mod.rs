@@ -2,6 +2,7 @@
 
 mod calls;
 mod identity;
+mod named;
 mod results;
 mod scope_and_time;
 

@@ -13,7 +13,7 @@ mod place;
 use crate::args::Ttl;
 use crate::attributes::{is_inner, lints, outer, used_by_the_attribute};
 use crate::function::Function;
-use crate::plan::{Part, Plan, Source};
+use crate::plan::{Part, Plan, Source, parameters};
 use crate::policy::policy_and_value;
 use crate::types;
 use proc_macro2::{Span, TokenStream};
@@ -63,7 +63,7 @@ impl<'a> Writer<'a> {
         let kept: Vec<_> = plan.key.iter().map(Part::kept).collect();
         let key = if let [single] = &kept[..] { single.clone() } else { quote!((#(#kept),*)) };
         let (policy, value) = policy_and_value(function, plan);
-        let turbofish = turbofish(&function.item.sig.generics);
+        let turbofish = turbofish(function);
         Self { function, plan, neighbour, mark, turbofish, key, value, policy }
     }
 
@@ -406,15 +406,7 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn turbofish(generics: &Generics) -> TokenStream {
-    let names: Vec<_> = generics
-        .params
-        .iter()
-        .filter_map(|param| match param {
-            GenericParam::Type(ty) => Some(&ty.ident),
-            GenericParam::Const(constant) => Some(&constant.ident),
-            GenericParam::Lifetime(_) => None,
-        })
-        .collect();
+fn turbofish(function: &Function) -> TokenStream {
+    let names: Vec<_> = parameters(function).collect();
     if names.is_empty() { TokenStream::new() } else { quote!(::<#(#names),*>) }
 }

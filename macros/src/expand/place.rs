@@ -88,17 +88,17 @@ impl Writer<'_> {
             let companion = self.companion("namespace");
             return quote!(#neighbour #companion #turbofish());
         }
-        let (title, cache, options) = (self.title(), self.cache(), self.options());
+        let (title, cache, wanted) = (self.title(), self.cache(), self.wanted());
         let (key, value) = (&self.key, &self.value);
         tokens!({
             #cache
-            ::cacheado::__memoize::namespace::<#key, #value>(cache, #title, #options)
+            ::cacheado::__memoize::namespace::<#key, #value>(cache, #title, #wanted)
         })
     }
 
     /// The namespace in a cache that is always the same, which is found once.
     pub(super) fn fixed_namespace(&self) -> TokenStream {
-        let (title, cache, options) = (self.title(), self.cache(), self.options());
+        let (title, cache, wanted) = (self.title(), self.cache(), self.wanted());
         tokens! {
             static KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
             let title = #title;
@@ -106,14 +106,19 @@ impl Writer<'_> {
                 return ::std::result::Result::Ok(namespace);
             }
             #cache
-            KNOWN.learn(cache, title, #options)
+            KNOWN.learn(cache, title, #wanted)
         }
     }
 
     /// What tells the namespace from others: the name that was chosen, or the function itself.
     fn title(&self) -> TokenStream {
         if let Some(name) = &self.plan.name {
-            return tokens!(::cacheado::__memoize::Title::named(#name));
+            return if self.neighbour.is_empty() {
+                tokens!(::cacheado::__memoize::Title::named(#name))
+            } else {
+                // What the type is generic over cannot be seen from here, and tells its methods apart.
+                tokens!(::cacheado::__memoize::Title::within::<Self>(#name))
+            };
         }
         let (neighbour, function, turbofish) =
             (&self.neighbour, &self.sig().ident, &self.turbofish);
@@ -126,16 +131,25 @@ impl Writer<'_> {
         tokens!(let cache: &::cacheado::SharedCache = #lent;)
     }
 
-    /// A function from the options of a new namespace to those wanted.
-    fn options(&self) -> TokenStream {
+    /// An expression: what is asked of the namespace.
+    fn wanted(&self) -> TokenStream {
         let time_to_live = match &self.plan.ttl {
             Some(Ttl::Fixed(duration)) => {
                 let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
-                tokens!(.time_to_live(::std::time::Duration::new(#secs, #nanos)))
+                tokens!(::std::option::Option::Some(::std::time::Duration::new(#secs, #nanos)))
             }
-            _ => TokenStream::new(),
+            _ => tokens!(::std::option::Option::None),
         };
-        let max_items = self.plan.max_items.as_ref().map(|items| tokens!(.max_items(#items)));
-        tokens!(|options| options #time_to_live #max_items)
+        let max_items = match &self.plan.max_items {
+            Some(Expr::Lit(most)) => tokens!(Limit::<fn() -> u64>::At(#most)),
+            Some(most) => tokens!(Limit::Told(|| #most)),
+            None => tokens!(Limit::<fn() -> u64>::Nowhere),
+        };
+        tokens! {
+            ::cacheado::__memoize::Wanted {
+                time_to_live: #time_to_live,
+                max_items: ::cacheado::__memoize::#max_items,
+            }
+        }
     }
 }
