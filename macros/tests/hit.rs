@@ -33,6 +33,11 @@ fn of_a_user(organization: &str, user: u64, name: &str) -> Result<Arc<str>, cach
     Ok(format!("{organization} {user} {name}").into())
 }
 
+#[memoize(cache = CACHE, scope(organization = organization, user = user), key = ())]
+fn of_long_ids(organization: u128, user: i128) -> Result<u64, cacheado::Error> {
+    Ok(u64::from(organization > user.unsigned_abs()))
+}
+
 /// What a future says that never waits.
 fn now<T>(future: impl Future<Output = T>) -> T {
     match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
@@ -57,6 +62,8 @@ fn a_hit_allocates_nothing() {
     assert_eq!(allocations(|| assert_eq!((any(&7_u64), any(&'a')), (7, 'a'))), 0, "generic");
     let call = || drop(of_a_user("acme", 7, "Ada"));
     assert_eq!(allocations(call), 0, "in a scope");
+    let call = || assert_eq!(of_long_ids(u128::MAX, i128::MIN).ok(), Some(1));
+    assert_eq!(allocations(call), 0, "in a scope with long ids");
     let cache = SharedCache::new();
     let most = cache.max_capacity();
     let call = || assert_eq!(elsewhere(&cache, 1), 1 + most);

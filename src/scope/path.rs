@@ -32,8 +32,8 @@ enum Text<'a> {
     Digits { digits: [u8; DIGITS], from: u8 },
 }
 
-/// Of the longest 64-bit integer, with a sign.
-const DIGITS: usize = 20;
+/// Of the longest 128-bit integer, with a sign.
+const DIGITS: usize = 40;
 
 impl ScopeId<'_> {
     pub(crate) fn as_str(&self) -> &str {
@@ -45,9 +45,16 @@ impl ScopeId<'_> {
         }
     }
 
-    fn number(magnitude: u64, negative: bool) -> Self {
+    fn number(magnitude: u128, negative: bool) -> Self {
         let mut digits = [b'0'; DIGITS];
-        let (mut from, mut rest) = (DIGITS, magnitude);
+        let (mut from, mut long) = (DIGITS, magnitude);
+        // Few numbers are long, and to divide those takes long.
+        while long > u128::from(u64::MAX) {
+            from -= 1;
+            digits[from] = b'0' + (long % 10) as u8;
+            long /= 10;
+        }
+        let mut rest = long as u64;
         while rest > 0 || from == DIGITS {
             from -= 1;
             digits[from] = b'0' + (rest % 10) as u8;
@@ -95,30 +102,18 @@ macro_rules! from_integers {
     ($($unsigned:ty, $signed:ty;)+) => {$(
         impl From<$unsigned> for ScopeId<'_> {
             fn from(id: $unsigned) -> Self {
-                Self::number(id as u64, false)
+                Self::number(id as u128, false)
             }
         }
         impl From<$signed> for ScopeId<'_> {
             fn from(id: $signed) -> Self {
-                Self::number((id as i64).unsigned_abs(), id < 0)
+                Self::number((id as i128).unsigned_abs(), id < 0)
             }
         }
     )+};
 }
 
-from_integers! { u8, i8; u16, i16; u32, i32; u64, i64; usize, isize; }
-
-impl From<u128> for ScopeId<'_> {
-    fn from(id: u128) -> Self {
-        Self::from(id.to_string())
-    }
-}
-
-impl From<i128> for ScopeId<'_> {
-    fn from(id: i128) -> Self {
-        Self::from(id.to_string())
-    }
-}
+from_integers! { u8, i8; u16, i16; u32, i32; u64, i64; usize, isize; u128, i128; }
 
 /// One step down a path.
 pub(crate) struct Step<'a> {
@@ -204,7 +199,10 @@ mod tests {
         }
         assert_eq!(text(u64::MAX.into()), u64::MAX.to_string());
         assert_eq!(text(i8::MIN.into()), "-128");
-        assert_eq!(text(i128::MIN.into()), i128::MIN.to_string());
+        for id in [i128::MIN, i128::MAX, i128::from(u64::MAX) + 1, -i128::from(u64::MAX) * 10] {
+            assert_eq!(text(id.into()), id.to_string());
+        }
+        assert_eq!(text(u128::MAX.into()), u128::MAX.to_string());
     }
 
     #[test]
