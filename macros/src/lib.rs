@@ -92,24 +92,28 @@ use proc_macro2::TokenStream;
 ///
 /// A namespace is called as its function is, with modules, types and type parameters, and is that function's
 /// alone: equal names in two modules, types or blocks do not meet, nor do the instances of a generic function,
-/// nor what a program calls `cache.namespace(..)` by the same name. Two functions that are given the same `name`
-/// share what they keep if their keys and values are of the same types and they have the same `ttl` and
-/// `max_items`; the second that is called is refused if not, and so is one that has not the options which a
-/// namespace of the name was made with by hand. (Of an expression for `max_items` it only counts that there is one, and one for `ttl` is no option.)
-/// In an `impl` a `name` is one for each
-/// `Self`: methods of one type share by it, and those of two types, or of two instances of one, do not. A
-/// generic function has no `name`. In one cache that is a static a namespace is looked up once; a constant of a
-/// type, `T::CACHE`, may be another for each type, and is looked up at each call.
+/// nor what a program calls `cache.namespace(..)` by the same name.
+///
+/// Two functions that are given the same `name` share what they keep if their keys and values are of the same
+/// types, and their `ttl` and `max_items` are the same; else the second that is called is refused, as is one
+/// whose options are not those that a namespace of the name was made with by hand. (An expression for `ttl` is
+/// no option of the namespace, and of one for `max_items` it only counts that there is one.) In an `impl` a
+/// `name` is one for each `Self`: methods of one type share by it, those of two types or of two instances of
+/// one do not. A generic function has no `name`.
+///
+/// In one cache that is a static a namespace is looked up once. A constant of a type, `T::CACHE`, may be
+/// another for each type, and is looked up at each call.
 ///
 /// # Errors and panics
 ///
 /// A scope that is refused (an empty id, a level that the cache has not) or a namespace that is refused (a
 /// `name` that others use for other types) is never passed over in silence. A function that returns a
-/// `Result` whose error is `From<cacheado::Error>` returns it; every other panics, with a text that says
+/// `Result` whose error is an `E: From<cacheado::Error>`, or an `Arc<E>` of one, returns it; every other panics, with a text that says
 /// what was refused. The companions return it.
 ///
 /// The error of a load is shared by all who waited for it, so it is `Clone`. Where it is not, return
-/// `Result<T, Arc<E>>`: `?` makes an `Arc<E>` of an `E` by itself.
+/// `Result<T, Arc<E>>`: `?` makes an `Arc<E>` of an `E` by itself; where the error is yet another,
+/// `.map_err(E::from)?` does.
 ///
 /// # Not
 ///
@@ -138,8 +142,9 @@ use proc_macro2::TokenStream;
 ///       }
 ///   }
 ///   ```
-/// * `result` and `option` go by the name: an alias of `Result` with a name of its own is a plain value, which
-///   is kept whatever it is, unless `result = ".."` is given.
+/// * `result` and `option` go by the name. An alias of `Result` with a name of its own needs `result = ".."`,
+///   and does not compile without; only where a generic function cannot know that its type is a `Result` is it
+///   kept whatever it is.
 /// * Attributes below this one go to the function as it was written, but for documentation, `must_use`,
 ///   `deprecated` and lints.
 #[proc_macro_attribute]

@@ -1,7 +1,7 @@
 //! What the expansion of `#[memoize]` is built from. Public for its sake alone, and no part of the
 //! crate's interface. Layer: front.
 
-use crate::{Error, Namespace, ScopeId, ToKey};
+use crate::{Namespace, ScopeId, ToKey};
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::Hash;
@@ -11,10 +11,12 @@ use std::time::Duration;
 
 mod known;
 mod parts;
+mod refusal;
 
 pub use crate::shared::space::Title;
 pub use known::{Known, Limit, Wanted, namespace};
 pub use parts::{Lent, Parts};
+pub use refusal::{Convert, Panic, Refusal, Share, refused};
 
 /// What is kept in a scope, which is not entered for that.
 #[inline]
@@ -261,7 +263,8 @@ where
 #[diagnostic::on_unimplemented(
     message = "`{E}` cannot be the error of a memoized function",
     label = "not `Clone + Send + Sync + 'static`, but all who wait for a load share its error",
-    note = "return `Result<_, Arc<{E}>>`: `?` makes an `Arc<{E}>` of it by itself"
+    note = "return `Result<_, Arc<{E}>>`: `?` makes an `Arc<{E}>` of it by itself, and `.map_err({E}::from)?` of what is \
+            another error"
 )]
 pub trait Shares<E> {}
 
@@ -273,6 +276,70 @@ impl<E: Clone + Send + Sync + 'static> Shares<E> for Memoized {}
 pub fn is_error<E>()
 where
     Memoized: Shares<E>,
+{
+}
+
+/// Asks whether what a function returns is a `Result` though it is not called so.
+#[derive(Debug)]
+pub struct Probe<R>(PhantomData<fn() -> R>);
+
+/// It is one.
+#[derive(Debug)]
+pub struct Disguised;
+
+/// It is none, or cannot be known to be one.
+#[derive(Debug)]
+pub struct Plain;
+
+impl<R> Probe<R> {
+    /// Of what a function returns.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "made by the expansion alone")]
+    pub const fn new() -> Self {
+        Self(PhantomData)
+    }
+}
+
+impl<T, E> Probe<Result<T, E>> {
+    /// What it is.
+    #[must_use]
+    pub fn answer(&self) -> Disguised {
+        Disguised
+    }
+}
+
+/// What is not known to be a `Result`: found where `Probe` itself has no answer.
+pub trait Otherwise {
+    /// What it is.
+    fn answer(&self) -> Plain;
+}
+
+impl<R> Otherwise for Probe<R> {
+    fn answer(&self) -> Plain {
+        Plain
+    }
+}
+
+/// It can keep an `R` whatever it is, which is right for what gave the answer `A`.
+#[diagnostic::on_unimplemented(
+    message = "`{R}` is a `Result` under another name",
+    label = "a `Result`: is an `Err` to be kept?",
+    note = "write `result = \"ok\"` to keep `Ok` alone, or `result = \"all\"` to keep `Err` too"
+)]
+pub trait TakesWhole<R, A> {}
+
+#[diagnostic::do_not_recommend]
+impl<R> TakesWhole<R, Plain> for Memoized {}
+
+// With one answer alone the compiler would presume it, and find fault with the question.
+#[diagnostic::do_not_recommend]
+impl<R> TakesWhole<R, ()> for Memoized {}
+
+/// Asks whether all that a function returns may be kept without a choice.
+#[inline]
+pub fn is_plain<R, A>(_answer: A)
+where
+    Memoized: TakesWhole<R, A>,
 {
 }
 
@@ -296,59 +363,6 @@ impl<T, E> Fallible for Result<T, E> {
     fn failed(error: E) -> Self {
         Err(error)
     }
-}
-
-/// What becomes of an error of the cache in a function that fails with an `E`: converted where `E` can
-/// be made from it, else a panic. Which of the two is found by the depth of the references in a call of
-/// `refuse`.
-#[derive(Debug)]
-pub struct Refusal<E> {
-    function: &'static str,
-    error: PhantomData<fn() -> E>,
-}
-
-impl<E> Refusal<E> {
-    /// Of a call of this function.
-    #[must_use]
-    pub fn of(function: &'static str) -> Self {
-        Self { function, error: PhantomData }
-    }
-}
-
-/// An `E` can be made from the cache's error.
-pub trait Convert<E> {
-    /// The error, converted.
-    fn refuse(&self, error: Error) -> E;
-}
-
-impl<E: From<Error>> Convert<E> for Refusal<E> {
-    fn refuse(&self, error: Error) -> E {
-        error.into()
-    }
-}
-
-/// There is no `E` to say it with.
-pub trait Panic<E> {
-    /// Does not return.
-    fn refuse(&self, error: Error) -> E;
-}
-
-impl<E> Panic<E> for &Refusal<E> {
-    #[track_caller]
-    fn refuse(&self, error: Error) -> E {
-        refused(self.function, &error)
-    }
-}
-
-/// The end of a call that the cache refused and that cannot say so otherwise.
-///
-/// # Panics
-///
-/// Always.
-#[cold]
-#[track_caller]
-pub fn refused(function: &str, error: &Error) -> ! {
-    panic!("the call of the memoized function `{function}` was refused: {error}")
 }
 
 /// The id of a level as the call has it: an id is made of a reference to it or, where there is no such

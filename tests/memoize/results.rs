@@ -2,6 +2,7 @@
 
 use super::{CACHE, Fault, called, calls};
 use cacheado::memoize;
+use std::sync::Arc;
 
 #[memoize(cache = CACHE)]
 fn halved(n: u64) -> Result<u64, Fault> {
@@ -85,4 +86,48 @@ fn both_choices_hold_together_and_for_an_alias() {
     }
     let kept: Option<u64> = sought_by_alias_peek(1).expect("no scope");
     assert_eq!(kept, Some(1));
+}
+
+#[memoize(cache = CACHE, scope(organization = org))]
+fn shared(org: &str) -> Result<usize, Arc<Fault>> {
+    called("shared");
+    Ok(org.len())
+}
+
+#[memoize(cache = CACHE, scope(organization = org))]
+fn shared_of_the_caches_own(org: &str) -> Result<usize, Arc<cacheado::Error>> {
+    Ok(org.len())
+}
+
+#[memoize(cache = CACHE, scope(organization = org))]
+fn shared_of_any(org: &str) -> Result<usize, Arc<Box<dyn std::error::Error + Send + Sync>>> {
+    Ok(org.len())
+}
+
+#[test]
+fn a_refusal_is_an_error_that_is_shared() {
+    let refused = shared("").expect_err("an empty id");
+    assert!(matches!(&*refused, Fault::Cache(why) if why.contains("is empty")), "{refused:?}");
+    assert!(shared_of_the_caches_own("").expect_err("an empty id").is_invalid_scope_path());
+    let refused = shared_of_any("").expect_err("an empty id");
+    assert!(refused.to_string().contains("is empty"), "{refused}");
+    assert_eq!((shared("acme").ok(), calls("shared")), (Some(4), 1));
+}
+
+/// An alias is a `Result` too, but what is generic may be anything.
+#[memoize(cache = CACHE)]
+fn anything<T>(value: T) -> T
+where
+    T: Clone + std::hash::Hash + Eq + Send + Sync + 'static,
+{
+    called("anything");
+    value
+}
+
+#[test]
+fn what_may_be_anything_is_kept_whatever_it_is() {
+    for _ in 0..2 {
+        assert_eq!(anything(Err::<u8, u8>(1)), Err(1));
+    }
+    assert_eq!(calls("anything"), 1);
 }

@@ -11,7 +11,7 @@ macro_rules! tokens {
 mod place;
 
 use crate::args::Ttl;
-use crate::attributes::{is_inner, lints, outer, used_by_the_attribute};
+use crate::attributes::{is_inner, lints, outer, uncached_lints, used_by_the_attribute};
 use crate::function::Function;
 use crate::plan::{Part, Plan, Source, parameters};
 use crate::policy::policy_and_value;
@@ -21,7 +21,8 @@ use quote::{ToTokens, format_ident, quote, quote_spanned};
 use syn::punctuated::Punctuated;
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericParam, Generics, Ident, ItemFn, Pat, Signature, Token, parse_quote,
+    Attribute, FnArg, GenericParam, Generics, Ident, ItemFn, Pat, Signature, Token, Type,
+    parse_quote,
 };
 
 pub(crate) fn expand(function: &Function, plan: &Plan, place: u64) -> TokenStream {
@@ -166,9 +167,13 @@ impl<'a> Writer<'a> {
             }
         }
         let doc = format!("[`{0}`]({1}{0}) without the cache.", self.sig().ident, self.prefix());
+        let must_use = attrs.iter().filter(|attribute| attribute.path().is_ident("must_use"));
+        let lints = uncached_lints();
         quote! {
             #[doc = #doc]
             #(#attributes)*
+            #(#must_use)*
+            #lints
             #vis #sig #block
         }
     }
@@ -230,7 +235,7 @@ impl<'a> Writer<'a> {
             let place = match &part.source {
                 Source::Argument(name) | Source::Receiver(name) => name.to_token_stream(),
                 Source::Expression(expression) => {
-                    let local = Ident::new(&format!("part{i}"), Span::mixed_site());
+                    let local = Ident::new(&format!("__cacheado_part{i}"), Span::mixed_site());
                     evaluated.extend(tokens!(let #local = #expression;));
                     local.to_token_stream()
                 }
@@ -240,7 +245,7 @@ impl<'a> Writer<'a> {
         let parts: Vec<_> = parts.collect();
         tokens! {
             #evaluated
-            let key = ::cacheado::__memoize::Parts((#(#parts,)*));
+            let __cacheado_key = ::cacheado::__memoize::Parts((#(#parts,)*));
         }
     }
 
@@ -256,8 +261,20 @@ impl<'a> Writer<'a> {
                 ::cacheado::__memoize::is_error::<<#output as ::cacheado::__memoize::Fallible>::Error>();
             }
         });
+        let may_be_an_alias =
+            !self.plan.keeps.fallible && matches!(types::bare(output), Type::Path(_));
+        let plain = may_be_an_alias.then(|| {
+            let ask = quote_spanned! {output.span()=>
+                ::cacheado::__memoize::is_plain::<#output, _>
+            };
+            tokens! {{
+                use ::cacheado::__memoize::Otherwise as _;
+                #ask(::cacheado::__memoize::Probe::<#output>::new().answer());
+            }}
+        });
         quote_spanned! {output.span()=>
             ::cacheado::__memoize::is_value::<#value>();
+            #plain
             #error
             #(#parts)*
         }
@@ -270,9 +287,9 @@ impl<'a> Writer<'a> {
         let ttl = self.time_to_live();
         let load = if self.sig().asyncness.is_some() {
             let call = tokens!(async { #call.await });
-            tokens!(load_async::<#policy, _, _, _>(&namespace, &key, #ttl, #call).await)
+            tokens!(load_async::<#policy, _, _, _>(&__cacheado_namespace, &__cacheado_key, #ttl, #call).await)
         } else {
-            tokens!(load::<#policy, _, _, _>(&namespace, &key, #ttl, || #call))
+            tokens!(load::<#policy, _, _, _>(&__cacheado_namespace, &__cacheado_key, #ttl, || #call))
         };
         tokens! {
             #checks
@@ -288,12 +305,14 @@ impl<'a> Writer<'a> {
         let output = &self.function.output;
         let name = self.sig().ident.to_string();
         if !self.plan.keeps.fallible {
-            return tokens!(::cacheado::__memoize::refused(#name, &error));
+            return tokens!(::cacheado::__memoize::refused(#name, &__cacheado_error));
         }
         tokens! {{
-            use ::cacheado::__memoize::{Convert as _, Fallible, Panic as _, Refusal};
-            let refusal = Refusal::<<#output as Fallible>::Error>::of(#name);
-            return <#output as Fallible>::failed((&refusal).refuse(error));
+            use ::cacheado::__memoize::{Convert as _, Panic as _, Share as _};
+            let __cacheado_refusal = ::cacheado::__memoize::Refusal::<
+                <#output as ::cacheado::__memoize::Fallible>::Error,
+            >::of(#name);
+            return <#output as ::cacheado::__memoize::Fallible>::failed((&&__cacheado_refusal).refuse(__cacheado_error));
         }}
     }
 
@@ -325,13 +344,13 @@ impl<'a> Writer<'a> {
     fn peek(&self) -> TokenStream {
         let doc = "What is kept for these arguments, if anything is. Nothing is loaded, and neither statistics nor \
                    recency change.";
-        self.looked_up("peek", doc, &tokens!(namespace.peek(&key)))
+        self.looked_up("peek", doc, &tokens!(__cacheado_namespace.peek(&__cacheado_key)))
     }
 
     fn invalidate(&self) -> TokenStream {
         let doc = "Drops what is kept for these arguments, and returns it. A load of it that is under way keeps \
                    nothing.";
-        self.looked_up("invalidate", doc, &tokens!(namespace.remove(&key)))
+        self.looked_up("invalidate", doc, &tokens!(__cacheado_namespace.remove(&__cacheado_key)))
     }
 
     /// A companion that takes what the key and the scope are made from.
@@ -347,7 +366,7 @@ impl<'a> Writer<'a> {
         let inputs = self.inputs(&|name| self.plan.asks_for(&|ident| ident == name), &|| true);
         let (place, key, value) = (self.place(), self.look_up_key(), &self.value);
         let body = tokens! {
-            let namespace = #place?;
+            let __cacheado_namespace = #place?;
             #key
             ::std::result::Result::Ok(#verb)
         };
@@ -369,7 +388,7 @@ impl<'a> Writer<'a> {
             self.sig().ident,
             self.prefix()
         );
-        let body = self.load(&tokens!(namespace.remove(&key);));
+        let body = self.load(&tokens!(__cacheado_namespace.remove(&__cacheado_key);));
         let lints = lints();
         quote! {
             #[doc = #doc]

@@ -16,9 +16,9 @@ impl Writer<'_> {
             (self.place_of_namespace(), self.refusal(), &self.policy);
         let or_refused = |place: TokenStream| {
             tokens! {
-                let namespace = match #place {
-                    ::std::result::Result::Ok(namespace) => namespace,
-                    ::std::result::Result::Err(error) => #refusal
+                let __cacheado_namespace = match #place {
+                    ::std::result::Result::Ok(__cacheado_namespace) => __cacheado_namespace,
+                    ::std::result::Result::Err(__cacheado_error) => #refusal
                 };
             }
         };
@@ -29,14 +29,14 @@ impl Writer<'_> {
         let (levels, scope) = self.scope();
         let kept = may_return.then(|| {
             tokens! {
-                if let ::std::option::Option::Some(kept) =
-                    ::cacheado::__memoize::find::<#policy, _, _, _>(&namespace, &#scope, &key)
+                if let ::std::option::Option::Some(__cacheado_kept) =
+                    ::cacheado::__memoize::find::<#policy, _, _, _>(&__cacheado_namespace, &#scope, &__cacheado_key)
                 {
-                    return kept;
+                    return __cacheado_kept;
                 }
             }
         });
-        let entered = or_refused(tokens!(namespace.scope(#scope)));
+        let entered = or_refused(tokens!(__cacheado_namespace.scope(#scope)));
         tokens!(#namespace #levels #kept #entered)
     }
 
@@ -49,7 +49,7 @@ impl Writer<'_> {
         let (levels, scope) = self.scope();
         tokens! {{
             #levels
-            #namespace.and_then(|namespace| namespace.scope(#scope))
+            #namespace.and_then(|__cacheado_namespace| __cacheado_namespace.scope(#scope))
         }}
     }
 
@@ -60,7 +60,7 @@ impl Writer<'_> {
         );
         let levels = self.plan.scope.iter().enumerate().map(|(i, level)| {
             let (name, lent) = (&level.name, self.lent_id(&level.id));
-            let local = Ident::new(&format!("level{i}"), Span::mixed_site());
+            let local = Ident::new(&format!("__cacheado_level{i}"), Span::mixed_site());
             evaluated.extend(quote_spanned!(level.id.span()=> let #local = #lent;));
             quote_spanned!(level.id.span()=> (#name, (&::cacheado::__memoize::Id(#local)).scope_id()))
         });
@@ -92,7 +92,7 @@ impl Writer<'_> {
         let (key, value) = (&self.key, &self.value);
         tokens!({
             #cache
-            ::cacheado::__memoize::namespace::<#key, #value>(cache, #title, #wanted)
+            ::cacheado::__memoize::namespace::<#key, #value>(__cacheado_cache, #title, #wanted)
         })
     }
 
@@ -100,13 +100,14 @@ impl Writer<'_> {
     pub(super) fn fixed_namespace(&self) -> TokenStream {
         let (title, cache, wanted) = (self.title(), self.cache(), self.wanted());
         tokens! {
-            static KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
-            let title = #title;
-            if let ::std::option::Option::Some(namespace) = KNOWN.namespace(title) {
-                return ::std::result::Result::Ok(namespace);
+            static __CACHEADO_KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
+            let __cacheado_title = #title;
+            if let ::std::option::Option::Some(__cacheado_namespace) =
+                __CACHEADO_KNOWN.namespace(__cacheado_title) {
+                return ::std::result::Result::Ok(__cacheado_namespace);
             }
             #cache
-            KNOWN.learn(cache, title, #wanted)
+            __CACHEADO_KNOWN.learn(__cacheado_cache, __cacheado_title, #wanted)
         }
     }
 
@@ -128,7 +129,7 @@ impl Writer<'_> {
     fn cache(&self) -> TokenStream {
         let cache = &self.plan.cache;
         let lent = quote_spanned!(cache.span()=> &#cache);
-        tokens!(let cache: &::cacheado::SharedCache = #lent;)
+        tokens!(let __cacheado_cache: &::cacheado::SharedCache = #lent;)
     }
 
     /// An expression: what is asked of the namespace.
