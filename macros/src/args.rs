@@ -97,6 +97,12 @@ impl Draft {
                 refuse_if(name.value().is_empty(), name.span(), empty)?;
                 set(&mut self.name, argument, name)
             }
+            unknown if input.is_empty() || input.peek(Token![,]) => {
+                let bare = format!(
+                    "`memoize` has no argument `{unknown}`: write `cache = {unknown}` if it is the cache"
+                );
+                Err(Error::new(argument.span(), bare))
+            }
             unknown => {
                 let unknown = format!("`memoize` has no argument `{unknown}`: it has {KNOWN}");
                 Err(Error::new(argument.span(), unknown))
@@ -132,12 +138,20 @@ fn value<T: Parse>(argument: &Ident, input: ParseStream<'_>, example: &str) -> s
 
 /// A text behind `argument =`.
 fn text(argument: &Ident, input: ParseStream<'_>, example: &str) -> syn::Result<LitStr> {
-    match value(argument, input, example)? {
+    match ungrouped(value(argument, input, example)?) {
         Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Ok(text),
         other => {
             let wrong = format!("`{argument}` is a text: write `{argument} = {example}`");
             Err(Error::new_spanned(other, wrong))
         }
+    }
+}
+
+/// The expression that a macro of the user's was given as `$x:expr`.
+fn ungrouped(expression: Expr) -> Expr {
+    match expression {
+        Expr::Group(group) => ungrouped(*group.expr),
+        other => other,
     }
 }
 
@@ -179,7 +193,7 @@ impl Parse for Level {
 impl Ttl {
     fn new(value: Expr) -> syn::Result<Self> {
         let examples = "write it as in \"300s\", \"5m\" or \"1h30m\"";
-        match value {
+        match ungrouped(value) {
             Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => {
                 let said = text.value();
                 let bad = |why| format!("{said:?} is no duration ({why}): {examples}");
@@ -212,6 +226,7 @@ impl Choice {
 }
 
 fn at_least_one(items: Expr) -> syn::Result<Expr> {
+    let items = ungrouped(items);
     if let Expr::Lit(ExprLit { lit, .. }) = &items {
         let number =
             if let Lit::Int(number) = lit { number.base10_parse::<u64>().ok() } else { None };

@@ -9,4 +9,9 @@ fn load(id: u64) -> u64 {
     id
 }
 
+#[memoize(CACHE)]
+fn unnamed(id: u64) -> u64 {
+    id
+}
+
 fn main() {}
