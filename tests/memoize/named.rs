@@ -119,7 +119,7 @@ fn limited(n: u64) -> u64 {
     n
 }
 
-#[memoize(cache = CACHE, max_items = 0 * n())]
+#[memoize(cache = CACHE, max_items = n() - 7)]
 fn none_kept(n: u64) -> Result<u64, Fault> {
     Ok(n)
 }
