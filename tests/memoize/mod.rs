@@ -13,6 +13,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+/// Common to tests that run at once: no two of them name the same organization.
 static CACHE: LazyLock<SharedCache> = LazyLock::new(SharedCache::new);
 
 /// How often the functions of these tests were called, each by its own name.

@@ -111,7 +111,7 @@ fn a_refusal_is_an_error_that_is_shared() {
     assert!(shared_of_the_caches_own("").expect_err("an empty id").is_invalid_scope_path());
     let refused = shared_of_any("").expect_err("an empty id");
     assert!(refused.to_string().contains("is empty"), "{refused}");
-    assert_eq!((shared("acme").ok(), calls("shared")), (Some(4), 1));
+    assert_eq!((shared("duff").ok(), calls("shared")), (Some(4), 1));
 }
 
 /// An alias is a `Result` too, but what is generic may be anything.
