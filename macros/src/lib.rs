@@ -86,6 +86,8 @@ use proc_macro2::TokenStream;
 /// the function, and are never `async`; `namespace` takes those of the cache alone. They are functions
 /// beside a function and methods beside a method, so one rule holds for both.
 ///
+/// Neither `peek` nor `invalidate` makes a scope that is not there.
+///
 /// An invalidation beats a load that began before it: what that load returns is not kept.
 ///
 /// # Names

@@ -1,7 +1,7 @@
 //! What the expansion of `#[memoize]` is built from. Public for its sake alone, and no part of the
 //! crate's interface. Layer: front.
 
-use crate::{Namespace, ScopeId, ToKey};
+use crate::{Error, Namespace, ScopeId, ToKey};
 use std::convert::Infallible;
 use std::future::Future;
 use std::hash::Hash;
@@ -31,6 +31,22 @@ where
     K: Hash + Eq + Send + Sync + 'static,
 {
     namespace.hit_below(scope, key).map(P::give)
+}
+
+/// The namespace in a scope, if there is that scope.
+///
+/// # Errors
+///
+/// If the cache refuses the scope.
+pub fn below<K, V>(
+    namespace: &Namespace<K, V>,
+    scope: &[(&str, ScopeId<'_>)],
+) -> Result<Option<Namespace<K, V>>, Error>
+where
+    K: Hash + Eq + Send + Sync + 'static,
+    V: Send + Sync + 'static,
+{
+    namespace.scope_if_any(scope)
 }
 
 /// Finds or loads.

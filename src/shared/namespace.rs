@@ -141,6 +141,15 @@ where
         Ok(Self::new(at.scope(path)?, Arc::clone(space), Arc::clone(spaces)))
     }
 
+    /// As [`scope`](Self::scope), but of a scope that there is: none is made for who only looks.
+    pub(crate) fn scope_if_any(&self, path: &[(&str, ScopeId<'_>)]) -> Result<Option<Self>, Error> {
+        let (front, base) = (self.at.front(), self.at.node());
+        let path = path.iter().map(|(level, id)| (level, id));
+        let steps = Steps::check(front.trie.tree(), base.level(), path.clone())?;
+        let is_there = front.trie.read(base, &steps, |_| ()).is_some();
+        is_there.then(|| self.scope(path)).transpose()
+    }
+
     /// The levels and ids of the scope that this view is of; none for the global scope.
     #[must_use]
     pub fn path(&self) -> ScopePath {

@@ -130,6 +130,29 @@ fn a_scope_that_is_refused_is_said_and_the_function_is_not_called() {
     }
 }
 
+#[memoize(cache = cache, scope(organization = org), key = ())]
+fn of_an_organization(cache: &SharedCache, org: &str) -> usize {
+    org.len() + usize::from(cache.is_empty())
+}
+
+#[test]
+fn who_looks_makes_no_scope() {
+    let cache = SharedCache::new();
+    let scopes = || cache.scopes().wait().expect("shards live").reports().len();
+    let before = scopes();
+    for n in 0..10 {
+        let org = format!("ghost {n}");
+        assert_eq!(of_an_organization_peek(&cache, &org).expect("a valid scope"), None);
+        assert_eq!(of_an_organization_invalidate(&cache, &org).expect("a valid scope"), None);
+    }
+    assert_eq!(scopes(), before);
+    assert!(of_an_organization_peek(&cache, "").expect_err("no id").is_invalid_scope_path());
+    assert_eq!(of_an_organization(&cache, "acme"), 5);
+    assert_eq!(scopes(), before + 1);
+    assert_eq!(of_an_organization_peek(&cache, "acme").expect("a valid scope"), Some(5));
+    assert_eq!(of_an_organization_invalidate(&cache, "acme").expect("a valid scope"), Some(5));
+}
+
 #[memoize(cache = cache, ttl = "1m 30s")]
 fn lasting(cache: &SharedCache, n: u64) -> u64 {
     called("lasting");

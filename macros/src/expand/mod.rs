@@ -72,6 +72,13 @@ impl<'a> Writer<'a> {
         &self.function.item.sig
     }
 
+    fn lints(&self) -> TokenStream {
+        let mut attributes = self.function.item.attrs.iter();
+        let is_deprecated = attributes.any(|attribute| attribute.path().is_ident("deprecated"));
+        let is_cast = |part: &Part| matches!(part.source, Source::Expression(_));
+        lints(is_deprecated, self.plan.key.iter().any(is_cast))
+    }
+
     fn companion(&self, what: &str) -> Ident {
         format_ident!("{}_{what}", self.sig().ident)
     }
@@ -101,7 +108,7 @@ impl<'a> Writer<'a> {
         let sig = self.signature(self.sig().ident.clone());
         let doc = self.memoized_doc();
         let body = self.load(&TokenStream::new());
-        let (lints, see_neighbours) = (lints(), self.see_neighbours());
+        let (lints, see_neighbours) = (self.lints(), self.see_neighbours());
         quote! {
             #(#attributes)*
             #(#doc)*
@@ -196,7 +203,7 @@ impl<'a> Writer<'a> {
         let (key, value) = (&self.key, &self.value);
         let (error, space) =
             (quote!(::cacheado::Error), quote!(::cacheado::Namespace<#key, #value>));
-        let lints = lints();
+        let lints = self.lints();
         if self.plan.fixed {
             let body = self.fixed_namespace();
             return quote! {
@@ -364,13 +371,13 @@ impl<'a> Writer<'a> {
             self.prefix()
         );
         let inputs = self.inputs(&|name| self.plan.asks_for(&|ident| ident == name), &|| true);
-        let (place, key, value) = (self.place(), self.look_up_key(), &self.value);
+        let (place, key, value) = (self.visit(), self.look_up_key(), &self.value);
         let body = tokens! {
-            let __cacheado_namespace = #place?;
+            #place
             #key
             ::std::result::Result::Ok(#verb)
         };
-        let lints = lints();
+        let lints = self.lints();
         quote! {
             #[doc = #doc]
             #lints
@@ -389,7 +396,7 @@ impl<'a> Writer<'a> {
             self.prefix()
         );
         let body = self.load(&tokens!(__cacheado_namespace.remove(&__cacheado_key);));
-        let lints = lints();
+        let lints = self.lints();
         quote! {
             #[doc = #doc]
             #lints

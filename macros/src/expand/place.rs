@@ -40,17 +40,24 @@ impl Writer<'_> {
         tokens!(#namespace #levels #kept #entered)
     }
 
-    /// An expression: the namespace in the scope of the call, or why there is none.
-    pub(super) fn place(&self) -> TokenStream {
+    /// Statements that end with a local for the namespace in the scope of the call, where there is one: else
+    /// nothing is kept, and that is returned.
+    pub(super) fn visit(&self) -> TokenStream {
         let namespace = self.place_of_namespace();
+        let namespace = tokens!(let __cacheado_namespace = #namespace?;);
         if self.plan.scope.is_empty() {
             return namespace;
         }
         let (levels, scope) = self.scope();
-        tokens! {{
+        tokens! {
+            #namespace
             #levels
-            #namespace.and_then(|__cacheado_namespace| __cacheado_namespace.scope(#scope))
-        }}
+            let ::std::option::Option::Some(__cacheado_namespace) =
+                ::cacheado::__memoize::below(&__cacheado_namespace, &#scope)?
+            else {
+                return ::std::result::Result::Ok(::std::option::Option::None);
+            };
+        }
     }
 
     /// Statements that evaluate the ids of the scope, each once, and an expression: levels and ids.
