@@ -5,7 +5,7 @@ use std::time::Duration;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::punctuated::Punctuated;
-use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Token, parenthesized};
+use syn::{Error, Expr, ExprLit, Ident, Lit, LitStr, Path, Token, parenthesized, parse_quote};
 
 /// What stands between the parentheses of `#[memoize(..)]`.
 pub(crate) struct Args {
@@ -17,6 +17,8 @@ pub(crate) struct Args {
     pub(crate) result: Option<Choice>,
     pub(crate) option: Option<Choice>,
     pub(crate) name: Option<LitStr>,
+    /// The crate `cacheado` by the name that it has here.
+    pub(crate) root: Path,
 }
 
 /// A time to live.
@@ -37,7 +39,8 @@ pub(crate) struct Choice {
     pub(crate) span: Span,
 }
 
-const KNOWN: &str = "`cache`, `ttl`, `scope`, `key`, `max_items`, `result`, `option` and `name`";
+const KNOWN: &str =
+    "`cache`, `ttl`, `scope`, `key`, `max_items`, `result`, `option`, `name` and `crate`";
 
 /// The arguments that have been read so far.
 #[derive(Default)]
@@ -50,6 +53,7 @@ struct Draft {
     result: Option<Choice>,
     option: Option<Choice>,
     name: Option<LitStr>,
+    root: Option<Path>,
 }
 
 impl Parse for Args {
@@ -64,10 +68,11 @@ impl Parse for Args {
         }
         let missing = "`memoize` needs a cache: write `#[memoize(cache = CACHE)]`, where `CACHE` is a static, \
                        an argument or a field of the receiver that holds a `SharedCache`";
-        let Draft { cache, ttl, scope, key, max_items, result, option, name } = draft;
+        let Draft { cache, ttl, scope, key, max_items, result, option, name, root } = draft;
         let cache = cache.ok_or_else(|| Error::new(Span::call_site(), missing))?;
         let scope = scope.unwrap_or_default();
-        Ok(Self { cache, ttl, scope, key, max_items, result, option, name })
+        let root = root.unwrap_or_else(|| parse_quote!(::cacheado));
+        Ok(Self { cache, ttl, scope, key, max_items, result, option, name, root })
     }
 }
 
@@ -97,6 +102,7 @@ impl Draft {
                 refuse_if(name.value().is_empty(), name.span(), empty)?;
                 set(&mut self.name, argument, name)
             }
+            "crate" => set(&mut self.root, argument, value(argument, input, "::cacheado")?),
             unknown if input.is_empty() || input.peek(Token![,]) => {
                 let bare = format!(
                     "`memoize` has no argument `{unknown}`: write `cache = {unknown}` if it is the cache"

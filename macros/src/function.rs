@@ -97,10 +97,16 @@ fn check(sig: &Signature) -> syn::Result<()> {
                 return refuse(this, why);
             }
             FnArg::Receiver(this) if !by_reference(this) => {
-                let why = "a memoized method borrows its receiver: write `&self`";
+                let why = "a memoized method borrows its receiver: write `&self`, or `self: &Arc<Self>` where the method \
+                           needs the `Arc`";
                 return refuse(this, why);
             }
             FnArg::Typed(typed) => {
+                if let Some(cfg) = typed.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
+                    let why = "an argument that is not always there cannot be handed on: put the `cfg` on the function, \
+                               and write one for each case";
+                    return refuse(cfg, why);
+                }
                 if let Some(found) = types::impl_trait(&typed.ty) {
                     let why = "`impl Trait` has no name that a namespace could be told apart by: write a named \
                                type parameter, as in `fn load<T: Trait>(argument: T)`";

@@ -56,6 +56,7 @@ use proc_macro2::TokenStream;
 /// | `option = "some"` or `"all"` | of an `Option`, also inside a `Result`. Default: `"all"` |
 /// | `max_items = 1_000` | how many results are kept at most, in all scopes together: a number, or an expression of type `u64`, which is evaluated when the namespace is made, at the first call in a cache; 0 is refused as a scope may be. Default: as many as the cache has room for |
 /// | `name = "users"` | the name of the namespace. Default: that of the function with its modules and its types |
+/// | `crate = path` | where this crate is, for who has it by another name or through another crate. Default: `::cacheado` |
 ///
 /// # The key
 ///
@@ -119,8 +120,8 @@ use proc_macro2::TokenStream;
 ///
 /// # Not
 ///
-/// * In traits and in `impl Trait for ..`: neither has room for companions. Write an inherent method and call
-///   it there.
+/// * In traits and in `impl Trait for ..`: companions would be methods of the trait. Write an inherent method
+///   and call it there.
 /// * A function without a receiver in an `impl` is taken for one if it says `Self` somewhere, in its
 ///   signature, its body or the attribute; one that does not cannot be told from a free function, and does
 ///   not compile: what the compiler does not find then is called as what to do, `.._write_Self_somewhere_..`.

@@ -8,7 +8,7 @@ use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
-use syn::{Error, Expr, ExprPath, GenericParam, Ident, LitStr, Type};
+use syn::{Error, Expr, ExprPath, GenericParam, Ident, LitStr, Path, Type};
 
 /// Everything that the expansion needs to know.
 pub(crate) struct Plan {
@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) max_items: Option<Expr>,
     pub(crate) keeps: Keeps,
     pub(crate) name: Option<LitStr>,
+    /// The crate `cacheado` by the name that it has here.
+    pub(crate) root: Path,
 }
 
 /// One part of the key.
@@ -54,7 +56,7 @@ const MOST_PARTS: usize = 12;
 
 impl Plan {
     pub(crate) fn new(args: Args, function: &Function) -> syn::Result<Self> {
-        let Args { cache, ttl, scope, key, max_items, result, option, name } = args;
+        let Args { cache, ttl, scope, key, max_items, result, option, name, root } = args;
         let fixed = is_fixed(&cache, function);
         let keeps = keeps(result, option, &function.output)?;
         if let Some(name) = name.as_ref().filter(|_| is_generic(function)) {
@@ -76,7 +78,7 @@ impl Plan {
             );
             return Err(Error::new(function.item.sig.ident.span(), many));
         }
-        Ok(Self { cache, fixed, ttl, scope, key, max_items, keeps, name })
+        Ok(Self { cache, fixed, ttl, scope, key, max_items, keeps, name, root })
     }
 
     /// Whether an expression that companions evaluate too speaks of what fits.
@@ -232,9 +234,11 @@ fn part_of(argument: &Argument, at: &dyn ToTokens) -> syn::Result<Part> {
 
 fn check_part(ty: &Type, what: &str, at: &dyn ToTokens) -> syn::Result<()> {
     let Some(NoKey { why, instead }) = types::refused_as_key(ty) else { return Ok(()) };
+    let instead = instead.map(|instead| format!(", as in `{}`", instead.replace('%', what)));
     let refused = format!(
         "`{what}` cannot be part of the key, for {why}: choose the key with `key = (..)`, which may leave it out or \
-         make a value of it that is `Hash + Eq` and owns what it holds, as in `{what}{instead}`"
+         make a value of it that is `Hash + Eq` and owns what it holds{}",
+        instead.unwrap_or_default()
     );
     Err(Error::new_spanned(at.to_token_stream(), refused))
 }

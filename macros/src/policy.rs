@@ -9,7 +9,7 @@ use syn::{Ident, PathArguments, Type};
 
 /// The policy of what is kept, and the type of it: as it is written where that is certain.
 pub(crate) fn policy_and_value(function: &Function, plan: &Plan) -> (TokenStream, TokenStream) {
-    let output = &function.output;
+    let (output, root) = (&function.output, &plan.root);
     let keeps = plan.keeps;
     let name = match (keeps.fallible, keeps.errors, keeps.nothing) {
         (_, true, true) => "Whole",
@@ -19,7 +19,7 @@ pub(crate) fn policy_and_value(function: &Function, plan: &Plan) -> (TokenStream
         (true, true, false) => "SomesAndErrs",
     };
     let policy = Ident::new(name, Span::mixed_site());
-    let policy = quote!(::cacheado::__memoize::#policy);
+    let policy = quote!(#root::__memoize::#policy);
     // A `Result` of one argument is somebody's alias.
     let ok = types::first_argument(output, "Result").filter(|_| says_both(output));
     let written = match name {
@@ -29,7 +29,7 @@ pub(crate) fn policy_and_value(function: &Function, plan: &Plan) -> (TokenStream
         "OkSomes" => ok.and_then(|ok| types::first_argument(ok, "Option")),
         _ => None,
     };
-    let projected = || quote!(<#policy as ::cacheado::__memoize::Policy<#output>>::Value);
+    let projected = || quote!(<#policy as #root::__memoize::Policy<#output>>::Value);
     let value = written.map_or_else(projected, ToTokens::to_token_stream);
     (policy, value)
 }

@@ -100,6 +100,30 @@ fn misuse_is_refused_with_the_sentences_that_the_compiler_shows() {
 }
 
 #[test]
+fn the_library_is_called_as_the_attribute_says() {
+    let item = quote::quote! {
+        async fn load<T: Id>(org: &str, user: Option<&T>, n: f64) -> Outcome<Option<u64>, Arc<Fault>> { todo() }
+    };
+    let arguments = quote::quote! {
+        cache = home().cache, scope(organization = org), key = (user, n.to_bits() as u64), ttl = "5m",
+        max_items = MOST, result = "all", option = "some", crate = crate::prelude::memo
+    };
+    let expanded = memoized(arguments, item).expect("well used");
+    let (ours, theirs) = (named(expanded.clone(), "cacheado"), named(expanded, "memo"));
+    assert!(ours == 0 && theirs > 20, "{ours} and {theirs}");
+}
+
+/// How often the tokens have this name.
+fn named(tokens: TokenStream, name: &str) -> usize {
+    let counts = tokens.into_iter().map(|token| match token {
+        TokenTree::Ident(ident) => usize::from(ident == name),
+        TokenTree::Group(group) => named(group.stream(), name),
+        _ => 0,
+    });
+    counts.sum()
+}
+
+#[test]
 fn what_is_well_used_is_not_refused() {
     for source in sources("pass") {
         assert_eq!(said_about(&source), BTreeSet::new(), "{}", source.display());

@@ -17,7 +17,9 @@ pub(crate) fn shape(ty: &Type) -> Shape<'_> {
     match bare(ty) {
         Type::Reference(reference) => Shape::Borrowed(&reference.elem),
         other => match first_argument(other, "Option").map(bare) {
-            Some(Type::Reference(reference)) => Shape::Maybe(&reference.elem),
+            Some(Type::Reference(TypeReference { mutability: None, elem, .. })) => {
+                Shape::Maybe(elem)
+            }
             _ => Shape::Owned,
         },
     }
@@ -55,28 +57,39 @@ pub(crate) fn is_named(ty: &Type, name: &str) -> bool {
 /// Why a type is none that a key can have, and what could be one instead.
 pub(crate) struct NoKey {
     pub(crate) why: &'static str,
-    /// Goes on behind the name of the argument.
-    pub(crate) instead: &'static str,
+    /// An expression of what it is called, `%`, if one certainly is a key.
+    pub(crate) instead: Option<&'static str>,
 }
 
-const FLOAT: NoKey =
-    NoKey { why: "a float is neither `Hash` nor `Eq`", instead: ".to_bits() as u64" };
-const OBJECT: NoKey =
-    NoKey { why: "a trait object is neither `Hash` nor `Eq`", instead: ".id() as u64" };
-const POINTER: NoKey =
-    NoKey { why: "a raw pointer says nothing of what it points to", instead: ".id() as u64" };
-const CHANGED: NoKey = NoKey { why: "what is borrowed mutably may change", instead: ".id as u64" };
-const LENT: NoKey =
-    NoKey { why: "what it borrows inside cannot be kept", instead: ".to_string() as String" };
+const FLOAT: &str = "a float is neither `Hash` nor `Eq`";
+const OBJECT: &str = "a trait object is neither `Hash` nor `Eq`";
+const POINTER: &str = "a raw pointer says nothing of what it points to";
+const CHANGED: &str = "what is borrowed mutably may change";
+const LENT: &str = "what it borrows inside cannot be kept";
 
 pub(crate) fn refused_as_key(ty: &Type) -> Option<NoKey> {
-    let inner = match shape(ty) {
-        Shape::Borrowed(inner) | Shape::Maybe(inner) => inner,
-        Shape::Owned => bare(ty),
+    let (Shape::Borrowed(inner) | Shape::Maybe(inner)) = shape(ty) else {
+        return refused(bare(ty));
     };
+    refused(if is_changed(bare(ty)) { ty } else { inner })
+}
+
+fn refused(ty: &Type) -> Option<NoKey> {
     let mut faults = Faults { found: None };
-    faults.visit_type(if is_changed(bare(ty)) { ty } else { inner });
-    faults.found.or_else(|| borrows(inner).then_some(LENT))
+    faults.visit_type(ty);
+    let why = faults.found.or_else(|| borrows(ty).then_some(LENT))?;
+    let instead = match bare(ty) {
+        float if is_named(float, "f32") => Some("%.to_bits() as u32"),
+        float if is_named(float, "f64") => Some("%.to_bits() as u64"),
+        text if is_text(text) => Some("&%[..] as &str"),
+        _ => None,
+    };
+    Some(NoKey { why, instead })
+}
+
+/// Whether it is a `Cow` of a text.
+fn is_text(ty: &Type) -> bool {
+    first_argument(ty, "Cow").is_some_and(|inner| is_named(inner, "str"))
 }
 
 fn is_changed(ty: &Type) -> bool {
@@ -85,7 +98,7 @@ fn is_changed(ty: &Type) -> bool {
 
 /// Looks for types that are never `Hash + Eq`.
 struct Faults {
-    found: Option<NoKey>,
+    found: Option<&'static str>,
 }
 
 impl<'a> Visit<'a> for Faults {

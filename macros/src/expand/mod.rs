@@ -42,6 +42,8 @@ pub(crate) fn expand(function: &Function, plan: &Plan, place: u64) -> TokenStrea
 struct Writer<'a> {
     function: &'a Function,
     plan: &'a Plan,
+    /// What the library has for the expansion alone.
+    memo: TokenStream,
     /// What stands before the name of a neighbour: nothing, or `Self::`.
     neighbour: TokenStream,
     /// For what calls its neighbours without `Self`: the name of one that nothing else has.
@@ -56,6 +58,8 @@ struct Writer<'a> {
 
 impl<'a> Writer<'a> {
     fn new(function: &'a Function, plan: &'a Plan, place: u64) -> Self {
+        let root = &plan.root;
+        let memo = quote!(#root::__memoize);
         let says_self = function.associated || plan.says_self();
         let name = &function.item.sig.ident;
         let mark = (!says_self)
@@ -65,7 +69,7 @@ impl<'a> Writer<'a> {
         let key = if let [single] = &kept[..] { single.clone() } else { quote!((#(#kept),*)) };
         let (policy, value) = policy_and_value(function, plan);
         let turbofish = turbofish(function);
-        Self { function, plan, neighbour, mark, turbofish, key, value, policy }
+        Self { function, plan, memo, neighbour, mark, turbofish, key, value, policy }
     }
 
     fn sig(&self) -> &'a Signature {
@@ -191,6 +195,7 @@ impl<'a> Writer<'a> {
     }
 
     fn namespace(&self) -> TokenStream {
+        let root = &self.plan.root;
         let vis = &self.function.item.vis;
         let name = self.companion("namespace");
         let doc = format!(
@@ -201,8 +206,7 @@ impl<'a> Writer<'a> {
         let generics = self.lean_generics();
         let where_clause = &generics.where_clause;
         let (key, value) = (&self.key, &self.value);
-        let (error, space) =
-            (quote!(::cacheado::Error), quote!(::cacheado::Namespace<#key, #value>));
+        let (error, space) = (quote!(#root::Error), quote!(#root::Namespace<#key, #value>));
         let lints = self.lints();
         if self.plan.fixed {
             let body = self.fixed_namespace();
@@ -237,6 +241,7 @@ impl<'a> Writer<'a> {
 
     /// Statements that end with a local `key` for the look-up.
     fn look_up_key(&self) -> TokenStream {
+        let memo = &self.memo;
         let mut evaluated = TokenStream::new();
         let parts = self.plan.key.iter().enumerate().map(|(i, part)| {
             let place = match &part.source {
@@ -252,35 +257,36 @@ impl<'a> Writer<'a> {
         let parts: Vec<_> = parts.collect();
         tokens! {
             #evaluated
-            let __cacheado_key = ::cacheado::__memoize::Parts((#(#parts,)*));
+            let __cacheado_key = #memo::Parts((#(#parts,)*));
         }
     }
 
     /// Compile-time questions whose answers are sentences about the user's types.
     fn checks(&self) -> TokenStream {
+        let memo = &self.memo;
         let (output, value) = (&self.function.output, &self.value);
         let parts = self.plan.key.iter().map(|part| {
             let kept = part.kept();
-            quote_spanned!(part.ty.span()=> ::cacheado::__memoize::is_key::<#kept>();)
+            quote_spanned!(part.ty.span()=> #memo::is_key::<#kept>();)
         });
         let error = (self.plan.keeps.fallible && !self.plan.keeps.errors).then(|| {
             quote_spanned! {output.span()=>
-                ::cacheado::__memoize::is_error::<<#output as ::cacheado::__memoize::Fallible>::Error>();
+                #memo::is_error::<<#output as #memo::Fallible>::Error>();
             }
         });
         let may_be_an_alias =
             !self.plan.keeps.fallible && matches!(types::bare(output), Type::Path(_));
         let plain = may_be_an_alias.then(|| {
             let ask = quote_spanned! {output.span()=>
-                ::cacheado::__memoize::is_plain::<#output, _>
+                #memo::is_plain::<#output, _>
             };
             tokens! {{
-                use ::cacheado::__memoize::Otherwise as _;
-                #ask(::cacheado::__memoize::Probe::<#output>::new().answer());
+                use #memo::Otherwise as _;
+                #ask(#memo::Probe::<#output>::new().answer());
             }}
         });
         quote_spanned! {output.span()=>
-            ::cacheado::__memoize::is_value::<#value>();
+            #memo::is_value::<#value>();
             #plain
             #error
             #(#parts)*
@@ -289,6 +295,7 @@ impl<'a> Writer<'a> {
 
     /// The body of a function that finds or loads, after `before`.
     fn load(&self, before: &TokenStream) -> TokenStream {
+        let memo = &self.memo;
         let (place, key) = (self.enter(before.is_empty()), self.look_up_key());
         let (policy, checks, call) = (&self.policy, self.checks(), self.call());
         let ttl = self.time_to_live();
@@ -303,23 +310,24 @@ impl<'a> Writer<'a> {
             #key
             #place
             #before
-            ::cacheado::__memoize::#load
+            #memo::#load
         }
     }
 
     /// What a call does with an error of the cache's own.
     fn refusal(&self) -> TokenStream {
+        let memo = &self.memo;
         let output = &self.function.output;
         let name = self.sig().ident.to_string();
         if !self.plan.keeps.fallible {
-            return tokens!(::cacheado::__memoize::refused(#name, &__cacheado_error));
+            return tokens!(#memo::refused(#name, &__cacheado_error));
         }
         tokens! {{
-            use ::cacheado::__memoize::{Convert as _, Panic as _, Share as _};
-            let __cacheado_refusal = ::cacheado::__memoize::Refusal::<
-                <#output as ::cacheado::__memoize::Fallible>::Error,
+            use #memo::{Convert as _, Panic as _, Share as _};
+            let __cacheado_refusal = #memo::Refusal::<
+                <#output as #memo::Fallible>::Error,
             >::of(#name);
-            return <#output as ::cacheado::__memoize::Fallible>::failed((&&__cacheado_refusal).refuse(__cacheado_error));
+            return <#output as #memo::Fallible>::failed((&&__cacheado_refusal).refuse(__cacheado_error));
         }}
     }
 
@@ -362,6 +370,7 @@ impl<'a> Writer<'a> {
 
     /// A companion that takes what the key and the scope are made from.
     fn looked_up(&self, what: &str, doc: &str, verb: &TokenStream) -> TokenStream {
+        let root = &self.plan.root;
         let Signature { generics, .. } = self.sig();
         let (vis, where_clause) = (&self.function.item.vis, &generics.where_clause);
         let name = self.companion(what);
@@ -382,7 +391,7 @@ impl<'a> Writer<'a> {
             #[doc = #doc]
             #lints
             #vis fn #name #generics(#inputs)
-                -> ::std::result::Result<::std::option::Option<#value>, ::cacheado::Error> #where_clause { #body }
+                -> ::std::result::Result<::std::option::Option<#value>, #root::Error> #where_clause { #body }
         }
     }
 

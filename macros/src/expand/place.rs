@@ -12,6 +12,7 @@ impl Writer<'_> {
     /// Statements that end with a local `namespace`, in the scope of the call; where there is one, what it
     /// has kept is returned first, if that is wanted.
     pub(super) fn enter(&self, may_return: bool) -> TokenStream {
+        let memo = &self.memo;
         let (namespace, refusal, policy) =
             (self.place_of_namespace(), self.refusal(), &self.policy);
         let or_refused = |place: TokenStream| {
@@ -30,7 +31,7 @@ impl Writer<'_> {
         let kept = may_return.then(|| {
             tokens! {
                 if let ::std::option::Option::Some(__cacheado_kept) =
-                    ::cacheado::__memoize::find::<#policy, _, _, _>(&__cacheado_namespace, &#scope, &__cacheado_key)
+                    #memo::find::<#policy, _, _, _>(&__cacheado_namespace, &#scope, &__cacheado_key)
                 {
                     return __cacheado_kept;
                 }
@@ -43,6 +44,7 @@ impl Writer<'_> {
     /// Statements that end with a local for the namespace in the scope of the call, where there is one: else
     /// nothing is kept, and that is returned.
     pub(super) fn visit(&self) -> TokenStream {
+        let memo = &self.memo;
         let namespace = self.place_of_namespace();
         let namespace = tokens!(let __cacheado_namespace = #namespace?;);
         if self.plan.scope.is_empty() {
@@ -53,7 +55,7 @@ impl Writer<'_> {
             #namespace
             #levels
             let ::std::option::Option::Some(__cacheado_namespace) =
-                ::cacheado::__memoize::below(&__cacheado_namespace, &#scope)?
+                #memo::below(&__cacheado_namespace, &#scope)?
             else {
                 return ::std::result::Result::Ok(::std::option::Option::None);
             };
@@ -62,14 +64,15 @@ impl Writer<'_> {
 
     /// Statements that evaluate the ids of the scope, each once, and an expression: levels and ids.
     fn scope(&self) -> (TokenStream, TokenStream) {
+        let memo = &self.memo;
         let mut evaluated = tokens!(
-            use ::cacheado::__memoize::{ByReference as _, ByValue as _};
+            use #memo::{ByReference as _, ByValue as _};
         );
         let levels = self.plan.scope.iter().enumerate().map(|(i, level)| {
             let (name, lent) = (&level.name, self.lent_id(&level.id));
             let local = Ident::new(&format!("__cacheado_level{i}"), Span::mixed_site());
             evaluated.extend(quote_spanned!(level.id.span()=> let #local = #lent;));
-            quote_spanned!(level.id.span()=> (#name, (&::cacheado::__memoize::Id(#local)).scope_id()))
+            quote_spanned!(level.id.span()=> (#name, (&#memo::Id(#local)).scope_id()))
         });
         let levels: Vec<_> = levels.collect();
         (evaluated, tokens!([#(#levels),*]))
@@ -90,6 +93,7 @@ impl Writer<'_> {
 
     /// An expression: the namespace, or why there is none.
     pub(super) fn place_of_namespace(&self) -> TokenStream {
+        let memo = &self.memo;
         if self.plan.fixed {
             let (neighbour, turbofish) = (&self.neighbour, &self.turbofish);
             let companion = self.companion("namespace");
@@ -99,15 +103,16 @@ impl Writer<'_> {
         let (key, value) = (&self.key, &self.value);
         tokens!({
             #cache
-            ::cacheado::__memoize::namespace::<#key, #value>(__cacheado_cache, #title, #wanted)
+            #memo::namespace::<#key, #value>(__cacheado_cache, #title, #wanted)
         })
     }
 
     /// The namespace in a cache that is always the same, which is found once.
     pub(super) fn fixed_namespace(&self) -> TokenStream {
+        let memo = &self.memo;
         let (title, cache, wanted) = (self.title(), self.cache(), self.wanted());
         tokens! {
-            static __CACHEADO_KNOWN: ::cacheado::__memoize::Known = ::cacheado::__memoize::Known::new();
+            static __CACHEADO_KNOWN: #memo::Known = #memo::Known::new();
             let __cacheado_title = #title;
             if let ::std::option::Option::Some(__cacheado_namespace) =
                 __CACHEADO_KNOWN.namespace(__cacheado_title) {
@@ -120,27 +125,30 @@ impl Writer<'_> {
 
     /// What tells the namespace from others: the name that was chosen, or the function itself.
     fn title(&self) -> TokenStream {
+        let memo = &self.memo;
         if let Some(name) = &self.plan.name {
             return if self.neighbour.is_empty() {
-                tokens!(::cacheado::__memoize::Title::named(#name))
+                tokens!(#memo::Title::named(#name))
             } else {
                 // What the type is generic over cannot be seen from here, and tells its methods apart.
-                tokens!(::cacheado::__memoize::Title::within::<Self>(#name))
+                tokens!(#memo::Title::within::<Self>(#name))
             };
         }
         let (neighbour, function, turbofish) =
             (&self.neighbour, &self.sig().ident, &self.turbofish);
-        tokens!(::cacheado::__memoize::Title::of(&#neighbour #function #turbofish))
+        tokens!(#memo::Title::of(&#neighbour #function #turbofish))
     }
 
     fn cache(&self) -> TokenStream {
+        let root = &self.plan.root;
         let cache = &self.plan.cache;
         let lent = quote_spanned!(cache.span()=> &#cache);
-        tokens!(let __cacheado_cache: &::cacheado::SharedCache = #lent;)
+        tokens!(let __cacheado_cache: &#root::SharedCache = #lent;)
     }
 
     /// An expression: what is asked of the namespace.
     fn wanted(&self) -> TokenStream {
+        let memo = &self.memo;
         let time_to_live = match &self.plan.ttl {
             Some(Ttl::Fixed(duration)) => {
                 let (secs, nanos) = (duration.as_secs(), duration.subsec_nanos());
@@ -154,9 +162,9 @@ impl Writer<'_> {
             None => tokens!(Limit::<fn() -> u64>::Nowhere),
         };
         tokens! {
-            ::cacheado::__memoize::Wanted {
+            #memo::Wanted {
                 time_to_live: #time_to_live,
-                max_items: ::cacheado::__memoize::#max_items,
+                max_items: #memo::#max_items,
             }
         }
     }

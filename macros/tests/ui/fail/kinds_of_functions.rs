@@ -19,4 +19,9 @@ extern "C" fn foreign(id: u64) -> u64 {
     id
 }
 
+#[memoize(cache = CACHE)]
+fn sometimes(id: u64, #[cfg(unix)] group: u64) -> u64 {
+    id
+}
+
 fn main() {}

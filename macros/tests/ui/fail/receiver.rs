@@ -17,6 +17,11 @@ impl Service {
     fn consume(self, id: u64) -> u64 {
         id
     }
+
+    #[memoize(cache = CACHE)]
+    fn share(self: std::sync::Arc<Self>, id: u64) -> u64 {
+        id
+    }
 }
 
 fn main() {}
