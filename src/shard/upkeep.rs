@@ -286,8 +286,12 @@ impl<K, V> Fold<K, V> {
 
     /// Shows readers the tick that they leave in what they read.
     pub(super) fn show_tick(&self, shard: &Shard<K, V>) {
-        // Relaxed: recency is advice.
-        shard.tick.store(self.store.tick(), tally::Ordering::Relaxed);
+        let tick = self.store.tick();
+        // Relaxed: only this thread writes it.
+        if shard.tick.load(tally::Ordering::Relaxed) != tick {
+            // Relaxed: recency is advice. Only when it has changed, for it is beside what every read reads.
+            shard.tick.store(tick, tally::Ordering::Relaxed);
+        }
     }
 
     pub(super) fn publish_counts(&mut self, shard: &Shard<K, V>) {

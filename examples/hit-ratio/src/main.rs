@@ -62,8 +62,8 @@ impl Trace {
 /// Prints one row per trace and capacity; answers how many rows are out of tolerance.
 fn compare(traces: &[Trace]) -> Result<usize, Box<dyn Error>> {
     println!(
-        "{:<16} {:>10} {:>10} {:>10} {:>11}",
-        "trace", "capacity", "exact LRU", "cacheado", "difference"
+        "{:<16} {:>10} {:>10} {:>10} {:>11} {:>10} {:>11}",
+        "trace", "capacity", "exact LRU", "cacheado", "difference", "replacing", "difference"
     );
     let mut failures = 0;
     for Trace { name, keys } in traces {
@@ -72,12 +72,15 @@ fn compare(traces: &[Trace]) -> Result<usize, Box<dyn Error>> {
             let capacity = NonZeroUsize::new(distinct / divisor).unwrap_or(NonZeroUsize::MIN);
             let percent = |hits: usize| 100.0 * hits as f64 / keys.len() as f64;
             let exact = percent(exact_lru_hits(keys, capacity));
-            let ours = percent(cacheado_hits(keys, capacity)?);
-            let difference = ours - exact;
-            let out_of_tolerance = difference.abs() > TOLERANCE;
+            let ours = percent(cacheado_hits(keys, capacity, false)?);
+            let replacing = percent(cacheado_hits(keys, capacity, true)?);
+            let differences = [ours - exact, replacing - exact];
+            let out_of_tolerance = differences.iter().any(|points| points.abs() > TOLERANCE);
             failures += usize::from(out_of_tolerance);
             println!(
-                "{name:<16} {capacity:>10} {exact:>8.2} % {ours:>8.2} % {difference:>+11.2}{}",
+                "{name:<16} {capacity:>10} {exact:>8.2} % {ours:>8.2} % {:>+11.2} {replacing:>8.2} % {:>+11.2}{}",
+                differences[0],
+                differences[1],
                 if out_of_tolerance { "  too far" } else { "" }
             );
         }
@@ -98,21 +101,28 @@ fn exact_lru_hits(keys: &[u32], capacity: NonZeroUsize) -> usize {
     hits
 }
 
-fn cacheado_hits(keys: &[u32], capacity: NonZeroUsize) -> Result<usize, cacheado::Error> {
+/// Every second hit replaces what it found, if `replacing`.
+fn cacheado_hits(
+    keys: &[u32],
+    capacity: NonZeroUsize,
+    replacing: bool,
+) -> Result<usize, cacheado::Error> {
     let cache = CacheHandle::builder().max_capacity(capacity.get() as u64).shards(1).build()?;
     // Evictions happen when the shard folds, so a cache that is never waited for runs a little
     // above its capacity and would win hits that an exact LRU cannot have.
-    let misses_per_flush = (capacity.get() / 256).max(1);
+    let writes_per_flush = (capacity.get() / 256).max(1);
     let mut hits = 0;
-    let mut misses = 0;
+    let mut writes = 0;
     for &key in keys {
         if cache.get(&key).is_some() {
             hits += 1;
-            continue;
+            if !replacing || hits % 2 == 0 {
+                continue;
+            }
         }
         cache.insert(key, ());
-        misses += 1;
-        if misses % misses_per_flush == 0 {
+        writes += 1;
+        if writes % writes_per_flush == 0 {
             cache.flush().wait()?;
         }
     }

@@ -9,10 +9,9 @@
 //! current tick is never evicted before one that was not (but see wrap-around), and one that is written in a new tick is
 //! younger than all that were read before.
 //!
-//! Ages are told apart up to that of the oldest generation, in which eight times the capacity is written.
+//! Ages are told apart up to that of the oldest generation, in which eight times the capacity is inserted.
 //! What nobody wrote or read for longer leaves in the order in which it was last linked: inserted, or
-//! moved. Such there is only where most writes evict nobody, because they replace or fill what was
-//! removed.
+//! moved. Such there is only where most insertions evict nobody, because they fill what was removed.
 //!
 //! *Owns* the recency chain and the tick. *Does not know* capacity or weights: the
 //! caller asks for victims until it is content.
@@ -23,7 +22,7 @@
 //!
 //! *Wrap-around:* generations are 16 bits wide and are compared by their age, never by their value. How
 //! old a node's link is its list knows, so only a stamp can be mistaken for a newer one: that of an
-//! entry which nobody read for 2^15 ticks, in which a thousand times the capacity was written, and which
+//! entry which nobody read for 2^15 ticks, in which a thousand times the capacity was inserted, and which
 //! is looked at within the 256 ticks after. It then leaves as if it had been read a whole turn later.
 
 use super::super::list::{Lists, Nodes, PER_ROW};
@@ -34,6 +33,11 @@ use super::{Policy, tick_every};
 const ROWS: usize = 8;
 const GENERATIONS: Tick = (ROWS * PER_ROW) as Tick;
 const OLDEST: Tick = GENERATIONS - 1;
+
+/// As many replacements advance the tick as one insertion does: entries are told apart for evictions, and
+/// a replacement brings one about only where the new entry is heavier. Each tick costs readers a store for each
+/// entry that they read.
+pub(crate) const REPLACEMENTS: u32 = 8;
 
 /// The age of what has just been written.
 const BIRTH: Tick = 1;
@@ -50,13 +54,15 @@ pub(crate) struct Lru {
     tick_every: Option<u32>,
     /// Insertions until the tick advances.
     remaining: u32,
+    /// Replacements that were not counted as an insertion yet.
+    replaced: u32,
 }
 
 impl Lru {
     /// An order whose tick advances every `tick_every` insertions, or as the number of entries suggests.
     pub(crate) fn new(tick_every: Option<u32>) -> Self {
         let remaining = tick_every.unwrap_or(1).max(1);
-        Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining }
+        Self { generations: Lists::new(), tick: FIRST_TICK, tick_every, remaining, replaced: 0 }
     }
 
     /// Has the tick advance as the number of entries suggests, from the next insertion on.
@@ -64,6 +70,14 @@ impl Lru {
         if self.tick_every.take().is_some() {
             self.remaining = 0;
         }
+    }
+
+    /// Counts an insertion, or what stands for one.
+    fn count<R>(&mut self, nodes: &mut Nodes<R>) {
+        if self.remaining == 0 {
+            self.advance(nodes);
+        }
+        self.remaining -= 1;
     }
 
     /// Begins the next tick. The ring has no room for its oldest generations any more: they join the
@@ -96,15 +110,16 @@ impl Policy for Lru {
     }
 
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
-        self.replace(nodes);
+        self.count(nodes);
         self.generations.push(nodes, self.list_of(BIRTH), slot);
     }
 
     fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>) {
-        if self.remaining == 0 {
-            self.advance(nodes);
+        self.replaced += 1;
+        if self.replaced == REPLACEMENTS {
+            self.replaced = 0;
+            self.count(nodes);
         }
-        self.remaining -= 1;
     }
 
     fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {

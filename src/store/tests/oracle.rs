@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 
+use super::policy::REPLACEMENTS;
 use super::wheel::TICK;
 use super::{Resident, Slot, Store, Tick};
 
@@ -112,6 +113,7 @@ struct Pair<'a> {
     tick: u64,
     tick_every: u32,
     insertions: u32,
+    replacements: u32,
     turn: u64,
     now: u64,
     /// The most records that there were at once.
@@ -125,7 +127,17 @@ impl<'a> Pair<'a> {
         // ticks.
         let tick = (1 << 40) + u64::from(store.tick());
         let records = Vec::new();
-        Self { store, records, tick, tick_every, insertions: 0, turn: 0, now: 0, most: 0 }
+        Self {
+            store,
+            records,
+            tick,
+            tick_every,
+            insertions: 0,
+            replacements: 0,
+            turn: 0,
+            now: 0,
+            most: 0,
+        }
     }
 
     fn apply(&mut self, op: &Op, cells: &'a Cells) {
@@ -180,7 +192,10 @@ impl<'a> Pair<'a> {
 
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
-        self.count_write();
+        self.replacements += 1;
+        if self.replacements % REPLACEMENTS == 0 {
+            self.count_write();
+        }
         let probe = Probe::new(cells, 0, self.deadline(ttl));
         let (slot, stamp) = (self.records[at].slot, self.tick - 1);
         assert!(self.store.replace(slot, probe, weight).is(self.records[at].probe));
