@@ -50,6 +50,7 @@ pub(crate) fn parse(item: TokenStream) -> syn::Result<Function> {
             }
         }
     }
+    check_names(&item.sig.ident, &arguments)?;
     let output = match &item.sig.output {
         ReturnType::Default => parse_quote!(()),
         ReturnType::Type(_, ty) => (**ty).clone(),
@@ -121,6 +122,25 @@ fn check(sig: &Signature) -> syn::Result<()> {
     }
     let ReturnType::Type(_, output) = &sig.output else { return Ok(()) };
     check_output(output)
+}
+
+/// Refuses arguments that cannot be told by their names: from each other, where macros made them, and from
+/// what is called beside the function.
+fn check_names(function: &Ident, arguments: &[Argument]) -> syn::Result<()> {
+    let named: Vec<_> = arguments.iter().filter(|argument| argument.named).collect();
+    for (i, Argument { name, .. }) in named.iter().enumerate() {
+        if named[..i].iter().any(|other| other.name == *name) {
+            let why = format!("two arguments are called `{name}`: give one of them another name");
+            return Err(Error::new(name.span(), why));
+        }
+        if ["uncached", "namespace"].iter().any(|what| *name == format!("{function}_{what}")) {
+            let why = format!(
+                "`{name}` is also called what the attribute puts beside the function: give the argument another name"
+            );
+            return Err(Error::new(name.span(), why));
+        }
+    }
+    Ok(())
 }
 
 fn by_reference(this: &Receiver) -> bool {

@@ -49,7 +49,7 @@ use proc_macro2::TokenStream;
 /// | argument | |
 /// |---|---|
 /// | `cache = CACHE` | where the results go: a static (or what derefs to one, as a `LazyLock` does), `cache = self.cache`, or an argument. The one that must be given |
-/// | `ttl = "1h30m"` | how long a result lives: a text, or an expression of type `Duration`, which is evaluated at each call and says how long what this call loads will live. Default: as the scope says, or the cache |
+/// | `ttl = "1h30m"` | how long a result lives: a text, or an expression of type `Duration`, which is evaluated at each call, first of all, and says how long what this call loads will live. Default: as the scope says, or the cache |
 /// | `scope(organization = org_id, user = user_id)` | the scope, level by level; the ids are arguments or expressions of them: texts, integers, or whatever a `ScopeId` is made from |
 /// | `key = (id, &user.name as &str)` | what is told apart, see below. Default: all arguments |
 /// | `result = "ok"` or `"all"` | of a `Result`, what is worth keeping. Default: `"ok"` |
@@ -71,7 +71,8 @@ use proc_macro2::TokenStream;
 /// `key = (..)` names arguments, `self`, or expressions with their types, `user.id as u64`: what it does not
 /// name makes no difference, and need not be a key. An argument that is no key (a float, a closure, a
 /// connection, what borrows inside) has to be left out or turned into one. Arguments that are passed by value
-/// and are part of the key are cloned when the function runs.
+/// and are part of the key are cloned when the function runs. What `Eq` takes for equal is one key, so the
+/// function must not tell it apart either: the `Path`s `a` and `a/`, say.
 ///
 /// # Companions
 ///
@@ -148,6 +149,8 @@ use proc_macro2::TokenStream;
 /// * `result` and `option` go by the name. An alias of `Result` with a name of its own needs `result = ".."`,
 ///   and does not compile without; only where a generic function cannot know that its type is a `Result` is it
 ///   kept whatever it is.
+/// * Where a lint that is lifted for the companions (`dead_code`, `unused_qualifications`, some of clippy's) is
+///   forbidden: `deny` will do.
 /// * Attributes below this one go to the function as it was written, but for documentation, `must_use`,
 ///   `deprecated` and lints.
 #[proc_macro_attribute]

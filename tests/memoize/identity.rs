@@ -342,3 +342,50 @@ fn functions_of_one_name_share_what_they_keep_or_are_refused() {
     assert_eq!(calls("wrong_door"), 0);
     assert!(wrong_door_peek(1).is_err());
 }
+
+/// Arguments that hide the function whose they are, and are of one type.
+mod hidden {
+    use super::{Other, SharedCache, memoize};
+
+    #[memoize(cache = cache)]
+    pub(super) fn user(cache: &SharedCache, user: u64) -> String {
+        format!("user {user}")
+    }
+
+    #[memoize(cache = cache)]
+    pub(super) async fn count(cache: &SharedCache, count: u64) -> String {
+        format!("count {count}")
+    }
+
+    #[memoize(cache = cache, scope(organization = org), key = id)]
+    pub(super) fn plan<T: Into<u64> + Copy + 'static>(
+        cache: &SharedCache,
+        plan: &T,
+        org: &str,
+        id: u64,
+    ) -> u64 {
+        (*plan).into() + id + org.len() as u64
+    }
+
+    impl Other {
+        #[memoize(cache = cache)]
+        pub(super) fn same(cache: &SharedCache, same: u64) -> (u64, &'static str) {
+            (same, std::any::type_name::<Self>())
+        }
+    }
+}
+
+#[test]
+fn an_argument_may_have_the_name_of_its_function() {
+    let cache = SharedCache::new();
+    assert_eq!(hidden::user(&cache, 1), "user 1");
+    assert_eq!(pollster::block_on(hidden::count(&cache, 1)), "count 1");
+    assert_eq!(hidden::user_peek(&cache, 1).expect("no scope").as_deref(), Some("user 1"));
+    assert_eq!(hidden::plan(&cache, &40_u32, "acme", 1), 45);
+    assert_eq!(hidden::plan(&cache, &41_u8, "acme", 1), 46);
+    assert_eq!(hidden::plan_peek::<u32>(&cache, "acme", 1).expect("a valid scope"), Some(45));
+    assert_eq!(hidden::plan_invalidate::<u32>(&cache, "acme", 1).expect("a valid scope"), Some(45));
+    assert_eq!(hidden::plan(&cache, &50_u32, "acme", 1), 55);
+    assert_eq!(Other::same(&cache, 1).0, 1);
+    assert_eq!(Other::same_peek(&cache, 1).expect("no scope").map(|kept| kept.0), Some(1));
+}

@@ -79,6 +79,29 @@ fn a_level_may_be_named_by_a_text() {
     assert_eq!(by_text_peek("initech").expect("a valid scope"), None);
 }
 
+fn long(name: &'static str) -> Duration {
+    called(name);
+    Duration::from_secs(60)
+}
+
+#[memoize(cache = CACHE, ttl = long("ttl"))]
+fn for_long(n: u64) -> u64 {
+    n
+}
+
+#[memoize(cache = CACHE, ttl = long("scoped ttl"), scope(organization = org_id))]
+fn for_long_in_scope(org_id: &str, n: u64) -> u64 {
+    n + org_id.len() as u64
+}
+
+#[test]
+fn a_time_to_live_is_evaluated_at_each_call_in_a_scope_too() {
+    for _ in 0..3 {
+        assert_eq!((for_long(1), for_long_in_scope("vandelay", 1)), (1, 9));
+    }
+    assert_eq!((calls("ttl"), calls("scoped ttl")), (3, 3));
+}
+
 #[memoize(cache = CACHE, scope(organization = org_id))]
 fn sole(org_id: &str) -> u64 {
     called("sole");

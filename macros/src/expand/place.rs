@@ -136,7 +136,10 @@ impl Writer<'_> {
         }
         let (neighbour, function, turbofish) =
             (&self.neighbour, &self.sig().ident, &self.turbofish);
-        tokens!(#memo::Title::of(&#neighbour #function #turbofish))
+        match &self.mark {
+            Some(mark) => tokens!(#mark #turbofish()),
+            None => tokens!(#memo::Title::of(&#neighbour #function #turbofish)),
+        }
     }
 
     fn cache(&self) -> TokenStream {
