@@ -8,7 +8,7 @@
 
 use super::departures::Listeners;
 use super::fold::Weigher;
-use crate::store::{Members, Roll, Slot};
+use crate::store::{Members, Roll, Segment, Slot};
 use crate::sync::map::{Map, Mix};
 use crate::sync::tally::{AtomicU64, Ordering};
 use std::collections::HashMap;
@@ -203,6 +203,11 @@ impl<K, V> Groups<K, V> {
         local.live = local.live.wrapping_sub(1);
         local.weight = local.weight.wrapping_sub(weight.into());
         local.evictions += u64::from(evicted);
+    }
+
+    /// Gives back the memory for slots of which none is in use any more.
+    pub(super) fn vacate(&mut self, segment: Segment) {
+        self.members.vacate(segment);
     }
 
     /// Whom a group evicts that has more entries than it may: of those that were not read since they were

@@ -9,7 +9,7 @@
 use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
 use crate::scope::{GLOBAL, ScopeStamp};
-use crate::store::{Members, Roll, Slot};
+use crate::store::{Members, Roll, Segment, Slot};
 use crate::sync::map::Mix;
 use std::collections::HashMap;
 use std::hash::BuildHasherDefault;
@@ -151,6 +151,11 @@ impl Scopes {
         local.change.weight = local.change.weight.wrapping_sub(weight.into());
         local.change.evictions += u64::from(evicted);
         local.note(changed);
+    }
+
+    /// Gives back the memory for slots of which none is in use any more.
+    pub(super) fn vacate(&mut self, segment: Segment) {
+        self.members.vacate(segment);
     }
 
     /// Books that a resident was replaced by a newer one of the same scope, in the same slot.

@@ -169,7 +169,8 @@ impl<K, V> Fold<K, V> {
 
     /// Takes out what was ended among the next slots of all. What is left of the slice.
     fn sweep_slots(&mut self, shard: &Shard<K, V>, from: &mut Slot) -> u32 {
-        let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots());
+        // There may be fewer slots than there were when the last slice ended.
+        let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots()).max(*from);
         for slot in *from..until {
             let entry = self.store.at(slot);
             if entry.is_some_and(|entry| self.scopes.is_settled(entry.get().stamp())) {
@@ -262,6 +263,10 @@ impl<K, V> Fold<K, V> {
         let entry = self.store.remove(slot);
         self.scopes.expel(slot, entry.get().stamp(), weight, evicted);
         self.groups.expel(slot, &entry.get().key, weight, evicted);
+        if let Some(segment) = self.store.vacated() {
+            self.scopes.vacate(segment);
+            self.groups.vacate(segment);
+        }
         entry
     }
 

@@ -14,35 +14,29 @@
 
 use std::num::NonZeroU32;
 
-use slab::Slab;
-
 use super::Slot;
 use super::column::Column;
+use super::segments::Segments;
 
 /// Lists in a row, one for each bit of its occupancy word.
 pub(crate) const PER_ROW: usize = 64;
 
 /// All nodes of a store.
-pub(crate) type Nodes<R> = Slab<Node<R>>;
+pub(crate) type Nodes<R> = Segments<Node<R>>;
 
 /// What the store keeps for every resident: a resident that is a pointer, and as much again.
 pub(crate) struct Node<R> {
     pub(crate) resident: R,
-    recency: Links,
-}
-
-impl<R> Node<R> {
-    /// A node in no list.
-    pub(crate) fn new(resident: R) -> Self {
-        Self { resident, recency: Links::DETACHED }
-    }
+    /// In the order of eviction.
+    pub(crate) recency: Links,
 }
 
 /// Where the links of the slots are kept for some lists.
 pub(crate) trait Chain {
+    #[cfg(any(test, cache_fuzz))]
     fn links(&self, slot: Slot) -> Links;
 
-    fn set_links(&mut self, slot: Slot, links: Links);
+    fn change_links<O>(&mut self, slot: Slot, change: impl FnOnce(&mut Links) -> O) -> O;
 
     /// How many slots are in a list.
     #[cfg(any(test, cache_fuzz))]
@@ -51,12 +45,14 @@ pub(crate) trait Chain {
 
 /// The chain the eviction policy orders.
 impl<R> Chain for Nodes<R> {
+    #[cfg(any(test, cache_fuzz))]
     fn links(&self, slot: Slot) -> Links {
-        self[slot as usize].recency
+        self[slot].recency
     }
 
-    fn set_links(&mut self, slot: Slot, links: Links) {
-        self[slot as usize].recency = links;
+    #[inline]
+    fn change_links<O>(&mut self, slot: Slot, change: impl FnOnce(&mut Links) -> O) -> O {
+        change(&mut self[slot].recency)
     }
 
     #[cfg(any(test, cache_fuzz))]
@@ -67,17 +63,19 @@ impl<R> Chain for Nodes<R> {
 
 /// The chain the timer wheel orders.
 impl Chain for Column<Links> {
+    #[cfg(any(test, cache_fuzz))]
     fn links(&self, slot: Slot) -> Links {
         self.get(slot)
     }
 
-    fn set_links(&mut self, slot: Slot, links: Links) {
-        self.set(slot, links);
+    #[inline]
+    fn change_links<O>(&mut self, slot: Slot, change: impl FnOnce(&mut Links) -> O) -> O {
+        self.change(slot, change)
     }
 
     #[cfg(any(test, cache_fuzz))]
     fn linked(&self) -> usize {
-        self.values().iter().filter(|&&links| links != Links::DETACHED).count()
+        self.values().filter(|&&links| links != Links::DETACHED).count()
     }
 }
 
@@ -103,23 +101,45 @@ impl<const ROWS: usize> Lists<ROWS> {
 
     /// Links a slot that is in no list of this chain at the back of `list`.
     pub(crate) fn push(&mut self, chain: &mut impl Chain, list: usize, slot: Slot) {
+        self.push_new(chain, list, |chain, links| {
+            chain.change_links(slot, |own| *own = links);
+            slot
+        });
+    }
+
+    /// Links at the back of `list` what `put` puts into a slot of the chain with these links.
+    #[inline]
+    pub(crate) fn push_new<C: Chain>(
+        &mut self,
+        chain: &mut C,
+        list: usize,
+        put: impl FnOnce(&mut C, Links) -> Slot,
+    ) -> Slot {
         if self.ends.is_empty() {
             self.ends = (0..ROWS * PER_ROW).map(Links::empty).collect();
         }
         let last = self.ends[list].prev;
-        chain.set_links(slot, Links { prev: last, next: Link::end(list) });
+        let slot = put(chain, Links { prev: last, next: Link::end(list) });
         self.set_next(chain, last, Link::slot(slot));
         self.ends[list].prev = Link::slot(slot);
         self.occupied[list / PER_ROW] |= bit(list);
+        slot
     }
 
     /// Takes a slot out of whichever list of this chain holds it, if any does.
     pub(crate) fn unlink(&mut self, chain: &mut impl Chain, slot: Slot) {
-        let links @ Links { prev, next } = chain.links(slot);
+        let detach = |links: &mut Links| std::mem::replace(links, Links::DETACHED);
+        let links = chain.change_links(slot, detach);
+        self.close(chain, links);
+    }
+
+    /// Closes the gap in a list that a slot with these links has left.
+    #[inline]
+    pub(crate) fn close(&mut self, chain: &mut impl Chain, links: Links) {
         if links == Links::DETACHED {
             return;
         }
-        chain.set_links(slot, Links::DETACHED);
+        let Links { prev, next } = links;
         self.set_next(chain, prev, next);
         self.set_prev(chain, next, prev);
         if prev == next {
@@ -166,14 +186,14 @@ impl<const ROWS: usize> Lists<ROWS> {
 
     fn set_next(&mut self, chain: &mut impl Chain, of: Link, to: Link) {
         match of.target() {
-            Target::Slot(slot) => chain.set_links(slot, Links { next: to, ..chain.links(slot) }),
+            Target::Slot(slot) => chain.change_links(slot, |links| links.next = to),
             Target::End(list) => self.ends[list].next = to,
         }
     }
 
     fn set_prev(&mut self, chain: &mut impl Chain, of: Link, to: Link) {
         match of.target() {
-            Target::Slot(slot) => chain.set_links(slot, Links { prev: to, ..chain.links(slot) }),
+            Target::Slot(slot) => chain.change_links(slot, |links| links.prev = to),
             Target::End(list) => self.ends[list].prev = to,
         }
     }
@@ -268,7 +288,7 @@ impl Link {
     }
 }
 
-/// The slot of a slab key.
+/// The slot of a key.
 ///
 /// # Panics
 ///

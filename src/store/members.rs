@@ -7,6 +7,7 @@
 
 use super::Slot;
 use super::column::Column;
+use super::segments::Segment;
 
 /// The links of all rolls; no memory until the first slot is on one.
 pub(crate) struct Members {
@@ -61,18 +62,23 @@ impl Members {
 
     /// Takes a slot off the roll that it is on.
     pub(crate) fn leave(&mut self, roll: &mut Roll, slot: Slot) {
-        let Links { prev, next } = self.links.get(slot);
+        let alone = Links { prev: NONE, next: NONE };
+        let take = |links: &mut Links| std::mem::replace(links, alone);
+        let Links { prev, next } = self.links.change(slot, take);
         self.set_next(roll, prev, next);
         self.set_prev(roll, next, prev);
-        self.links.set(slot, Links { prev: NONE, next: NONE });
+    }
+
+    /// Gives the memory back of a segment of which no slot is in use any more.
+    pub(crate) fn vacate(&mut self, segment: Segment) {
+        self.links.vacate(segment);
     }
 
     fn set_next(&mut self, roll: &mut Roll, of: Slot, next: Slot) {
         if of == NONE {
             roll.first = next;
         } else {
-            let links = self.links.get(of);
-            self.links.set(of, Links { next, ..links });
+            self.links.change(of, |links| links.next = next);
         }
     }
 
@@ -80,8 +86,7 @@ impl Members {
         if of == NONE {
             roll.last = prev;
         } else {
-            let links = self.links.get(of);
-            self.links.set(of, Links { prev, ..links });
+            self.links.change(of, |links| links.prev = prev);
         }
     }
 

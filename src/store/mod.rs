@@ -1,11 +1,12 @@
 //! The store: the shard's private map from slots to residents, which knows whom to evict and who
 //! has expired.
 //!
-//! 1. [`list`]: the nodes and the lists of slots.
+//! 1. [`list`]: what a node is, and the lists of slots.
 //! 2. [`policy`]: who is evicted next.
 //! 3. [`wheel`]: who expires next.
 //! 4. [`members`]: which entries belong together, for who asks the store to keep that.
-//! 5. [`mod@column`]: what only some stores keep of an entry.
+//! 5. [`segments`]: where the nodes are, and how their memory comes and goes.
+//! 6. [`mod@column`]: what only some stores keep of an entry.
 //!
 //! *Owns* the nodes, their weights, their order of eviction and their timers. *Does not know* keys,
 //! values, scopes, other threads or a clock: a resident is a [`Copy`] handle, time is an argument,
@@ -18,6 +19,7 @@ mod column;
 mod list;
 mod members;
 pub(crate) mod policy;
+mod segments;
 mod wheel;
 
 #[cfg(any(test, cache_fuzz))]
@@ -27,9 +29,10 @@ pub(crate) mod oracle;
 mod tests;
 
 use column::Column;
-use list::{Node, Nodes};
+use list::Nodes;
 pub(crate) use members::{Members, Roll};
 use policy::{Lru, Policy};
+pub(crate) use segments::Segment;
 use wheel::Wheel;
 
 /// Index of a resident in the store; reused after `remove`.
@@ -57,6 +60,7 @@ pub(crate) struct Store<R: Resident> {
     /// Of the slots in use; where entries weigh one each, it has no memory.
     weights: Column<u32>,
     weight: u64,
+    vacated: Option<Segment>,
 }
 
 impl<R: Resident> Store<R> {
@@ -69,6 +73,7 @@ impl<R: Resident> Store<R> {
             wheel: Wheel::new(),
             weights: Column::new(1),
             weight: 0,
+            vacated: None,
         }
     }
 
@@ -79,11 +84,10 @@ impl<R: Resident> Store<R> {
 
     /// Adds a resident as the most recent one.
     pub(crate) fn insert(&mut self, resident: R, weight: u32) -> Slot {
-        if self.nodes.len() == self.nodes.capacity() {
-            self.nodes.reserve_exact(column::growth(self.nodes.len()));
-        }
-        let slot = list::slot_of(self.nodes.insert(Node::new(resident)));
-        self.admit(slot, weight);
+        let slot = self.policy.insert(&mut self.nodes, resident);
+        self.wheel.schedule(slot, resident.deadline());
+        self.weights.set(slot, weight);
+        self.weight += u64::from(weight);
         slot
     }
 
@@ -95,16 +99,30 @@ impl<R: Resident> Store<R> {
         self.weight += u64::from(weight);
         self.weight -= u64::from(self.weights.get(slot));
         self.weights.set(slot, weight);
-        let old = std::mem::replace(&mut self.nodes[slot as usize].resident, resident);
+        let old = std::mem::replace(&mut self.nodes[slot].resident, resident);
         self.policy.replace(&mut self.nodes);
-        self.wheel.replace(&self.nodes, slot, old.deadline());
+        self.wheel.replace(slot, resident.deadline(), old.deadline());
         old
     }
 
     /// Takes a resident out.
     pub(crate) fn remove(&mut self, slot: Slot) -> R {
-        self.expel(slot);
-        self.nodes.remove(slot as usize).resident
+        self.weight -= u64::from(self.weights.get(slot));
+        self.wheel.cancel(slot);
+        let (resident, vacated) = self.policy.remove(&mut self.nodes, slot);
+        self.vacated = vacated;
+        if let Some(segment) = vacated {
+            self.weights.vacate(segment);
+            self.wheel.vacate(segment);
+        }
+        resident
+    }
+
+    /// The segment whose memory the latest removal gave back, if it did: whoever keeps something for its slots
+    /// can do the same.
+    #[inline]
+    pub(crate) fn vacated(&self) -> Option<Segment> {
+        self.vacated
     }
 
     /// Whom the policy would evict next. It stays in the store.
@@ -149,12 +167,12 @@ impl<R: Resident> Store<R> {
 
     /// The resident of a slot, if it is occupied.
     pub(crate) fn at(&self, slot: Slot) -> Option<R> {
-        self.nodes.get(slot as usize).map(|node| node.resident)
+        self.nodes.get(slot).map(|node| node.resident)
     }
 
-    /// Every slot in use is below this one.
+    /// Every slot in use is below this one, which may sink when a resident is removed.
     pub(crate) fn slots(&self) -> Slot {
-        list::slot_of(self.nodes.capacity())
+        self.nodes.end()
     }
 
     /// The weight with which the resident was inserted.
@@ -174,7 +192,7 @@ impl<R: Resident> Store<R> {
 
     /// All residents, in no particular order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Slot, R)> {
-        self.nodes.iter().map(|(key, node)| (list::slot_of(key), node.resident))
+        self.nodes.iter().map(|(slot, node)| (slot, node.resident))
     }
 
     /// Walks every list, recomputes every counter and panics with what is wrong.
@@ -182,20 +200,9 @@ impl<R: Resident> Store<R> {
     pub(crate) fn validate(&self) {
         let weight: u64 = self.iter().map(|(slot, _)| u64::from(self.weight_of(slot))).sum();
         assert_eq!(self.weight, weight, "the total weight is not the sum of the weights");
+        self.nodes.validate();
+        self.weights.validate(|segment| self.nodes.room_of(segment));
         self.policy.validate(&self.nodes);
         self.wheel.validate(&self.nodes);
-    }
-
-    fn admit(&mut self, slot: Slot, weight: u32) {
-        self.weights.set(slot, weight);
-        self.weight += u64::from(weight);
-        self.policy.insert(&mut self.nodes, slot);
-        self.wheel.schedule(&self.nodes, slot);
-    }
-
-    fn expel(&mut self, slot: Slot) {
-        self.weight -= u64::from(self.weights.get(slot));
-        self.policy.remove(&mut self.nodes, slot);
-        self.wheel.cancel(slot);
     }
 }

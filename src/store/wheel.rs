@@ -17,6 +17,7 @@ use std::collections::HashSet;
 
 use super::column::Column;
 use super::list::{Links, Lists, Nodes, PER_ROW};
+use super::segments::Segment;
 use super::{Resident, Slot};
 
 /// Nanoseconds in a tick of the wheel, about a millisecond; a power of two, so that dividing is a
@@ -54,9 +55,8 @@ impl Wheel {
         Self { slots: Lists::new(), links: Column::new(Links::DETACHED), elapsed: 0, asked: 0 }
     }
 
-    /// Hangs a node that is not scheduled under its resident's deadline, if it has one.
-    pub(crate) fn schedule<R: Resident>(&mut self, nodes: &Nodes<R>, slot: Slot) {
-        let deadline = nodes[slot as usize].resident.deadline();
+    /// Hangs a slot that is not scheduled under its resident's deadline, if it has one.
+    pub(crate) fn schedule(&mut self, slot: Slot, deadline: u64) {
         if deadline != u64::MAX {
             let list = self.place(deadline.div_ceil(TICK));
             self.slots.push(&mut self.links, list, slot);
@@ -66,17 +66,24 @@ impl Wheel {
     /// Sees that a node whose resident was replaced is looked at in time. A timer that is not too late for
     /// the new deadline stays, and moves on when it fires: so a key that is often written costs one move
     /// per life, not per write.
-    pub(crate) fn replace<R: Resident>(&mut self, nodes: &Nodes<R>, slot: Slot, was: u64) {
-        let deadline = nodes[slot as usize].resident.deadline();
+    pub(crate) fn replace(&mut self, slot: Slot, deadline: u64, was: u64) {
         if deadline < was || deadline == u64::MAX {
             self.cancel(slot);
-            self.schedule(nodes, slot);
+            self.schedule(slot, deadline);
         }
     }
 
     /// Takes a node off the wheel, if it is scheduled.
+    #[inline]
     pub(crate) fn cancel(&mut self, slot: Slot) {
-        self.slots.unlink(&mut self.links, slot);
+        if !self.links.is_empty() {
+            self.slots.unlink(&mut self.links, slot);
+        }
+    }
+
+    /// Gives the memory back of a segment of which no slot is in use any more.
+    pub(crate) fn vacate(&mut self, segment: Segment) {
+        self.links.vacate(segment);
     }
 
     /// The next node whose deadline is not after `now`. It stays scheduled, and is the answer again
@@ -94,11 +101,12 @@ impl Wheel {
             *budget = budget.checked_sub(1)?;
             self.elapsed = self.elapsed.max(event.start);
             let slot = self.slots.first(event.list)?;
-            if nodes[slot as usize].resident.deadline() <= now {
+            let deadline = nodes[slot].resident.deadline();
+            if deadline <= now {
                 return Some(slot);
             }
             self.cancel(slot);
-            self.schedule(nodes, slot);
+            self.schedule(slot, deadline);
         }
         self.elapsed = self.asked;
         None
@@ -152,17 +160,18 @@ impl Wheel {
 impl Wheel {
     /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
     pub(crate) fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
+        self.links.validate(|segment| nodes.room_of(segment));
         let members = self.slots.validate(&self.links);
         for &(list, slot) in &members {
             let (level, digit) = (list / PER_ROW, list as u64 % PER_ROW as u64);
             let shift = DIGIT_BITS * level;
             let ahead = digit.wrapping_sub(self.elapsed >> shift) & DIGIT;
             let start = ((self.elapsed >> shift) + ahead) << shift;
-            let due = nodes[slot as usize].resident.deadline().div_ceil(TICK).max(self.elapsed);
+            let due = nodes[slot].resident.deadline().div_ceil(TICK).max(self.elapsed);
             assert!(start <= due, "slot {slot} is due at tick {due}, its list begins at {start}");
         }
-        let scheduled: HashSet<usize> = members.iter().map(|&(_, slot)| slot as usize).collect();
-        for (slot, node) in nodes {
+        let scheduled: HashSet<Slot> = members.iter().map(|&(_, slot)| slot).collect();
+        for (slot, node) in nodes.iter() {
             let mortal = node.resident.deadline() != u64::MAX;
             assert!(!mortal || scheduled.contains(&slot), "slot {slot} is mortal and has no timer");
         }

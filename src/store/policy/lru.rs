@@ -25,8 +25,8 @@
 //! entry which nobody read for 2^15 ticks, in which a thousand times the capacity was inserted, and which
 //! is looked at within the 256 ticks after. It then leaves as if it had been read a whole turn later.
 
-use super::super::list::{Lists, Nodes, PER_ROW};
-use super::super::{Resident, Slot, Tick};
+use super::super::list::{Lists, Node, Nodes, PER_ROW};
+use super::super::{Resident, Segment, Slot, Tick};
 use super::{Policy, tick_every};
 
 /// Rows of generations: with one, replacements in a full store cost up to 0.3 points of hit ratio.
@@ -109,9 +109,12 @@ impl Policy for Lru {
         self.tick.wrapping_sub(BIRTH)
     }
 
-    fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
+    #[inline]
+    fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, resident: R) -> Slot {
         self.count(nodes);
-        self.generations.push(nodes, self.list_of(BIRTH), slot);
+        let list = self.list_of(BIRTH);
+        let put = |nodes: &mut Nodes<R>, recency| nodes.insert(Node { resident, recency });
+        self.generations.push_new(nodes, list, put)
     }
 
     fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>) {
@@ -122,8 +125,12 @@ impl Policy for Lru {
         }
     }
 
-    fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) {
-        self.generations.unlink(nodes, slot);
+    #[inline]
+    fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) -> (R, Option<Segment>) {
+        let recency = nodes[slot].recency;
+        let (Node { resident, .. }, vacated) = nodes.remove(slot);
+        self.generations.close(nodes, recency);
+        (resident, vacated)
     }
 
     fn victim<R: Resident>(&mut self, nodes: &mut Nodes<R>) -> Option<Slot> {
@@ -131,7 +138,7 @@ impl Policy for Lru {
             let younger = self.generations.distance_in_all(self.list_of(OLDEST))?;
             let age = OLDEST - younger as Tick;
             let slot = self.generations.first(self.list_of(age))?;
-            let read = self.age(nodes[slot as usize].resident.stamp());
+            let read = self.age(nodes[slot].resident.stamp());
             if read >= age {
                 return Some(slot);
             }

@@ -11,7 +11,7 @@ pub(crate) use lru::Lru;
 pub(crate) use lru::REPLACEMENTS;
 
 use super::list::Nodes;
-use super::{Resident, Slot, Tick};
+use super::{Resident, Segment, Slot, Tick};
 
 /// An order of residents by how soon they should be evicted.
 ///
@@ -24,14 +24,14 @@ pub(crate) trait Policy {
     /// The stamp of an entry that has just been written: older than one that is read in the same tick.
     fn birth(&self) -> Tick;
 
-    /// Admits a node that has just been written.
-    fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot);
+    /// Admits a resident that has just been written.
+    fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, resident: R) -> Slot;
 
     /// Counts a write that took an admitted node's place: its stamp will say when that was.
     fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>);
 
-    /// Forgets a node that was admitted.
-    fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot);
+    /// Takes out a resident that was admitted; and which segment of the nodes went with it, if one did.
+    fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) -> (R, Option<Segment>);
 
     /// The node to evict next. It stays admitted.
     fn victim<R: Resident>(&mut self, nodes: &mut Nodes<R>) -> Option<Slot>;
