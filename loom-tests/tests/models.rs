@@ -45,6 +45,7 @@ models! {
         fn published_whole();
         fn withdrawn_alone();
         fn grown_under_a_reader();
+        fn shrunk_under_a_reader();
     }
     graves {
         fn nothing_is_freed_under_a_reader();

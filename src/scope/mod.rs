@@ -5,8 +5,9 @@
 //! 3. [`node`]: a scope at run time: its generation, its figures, and who uses it.
 //! 4. [`place`]: a scope as who reads or writes there sees it.
 //! 5. [`trie`]: all nodes that are in use, found by path and by number.
-//! 6. [`counts`], [`numbers`]: what nodes are made of.
-//! 7. [`snapshot`]: the figures of all scopes at one moment.
+//! 6. [`trim`]: what makes its maps small again.
+//! 7. [`counts`], [`numbers`]: what nodes are made of.
+//! 8. [`snapshot`]: the figures of all scopes at one moment.
 //!
 //! Every entry carries a [`ScopeStamp`]: the number of its scope and the sum of the generations on the
 //! path to it, as it was when its write was issued or its load began. To end all that a scope and those
@@ -21,6 +22,7 @@ pub(crate) mod place;
 pub(crate) mod snapshot;
 pub(crate) mod tree;
 pub(crate) mod trie;
+pub(crate) mod trim;
 
 /// The number of the global scope.
 pub(crate) const GLOBAL: u32 = 0;

@@ -6,17 +6,20 @@
 //! An insertion may wait for another thread that makes a larger table; that is on no path of a read or a
 //! write. Layer: scope.
 
-use super::ScopeStamp;
 use super::node::{Birth, Node};
 use super::numbers::Numbers;
 use super::path::{Step, Steps};
 use super::tree::ScopeTree;
+use super::{GLOBAL, ScopeStamp};
 use crate::error::Error;
 use crate::sync::map::Map;
 use crate::sync::tally::{AtomicU64, Ordering};
 use equivalent::Equivalent;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
+
+/// A thread that only makes scopes removes nothing, so tables that it has replaced would stay with it.
+const LET_GO_EVERY: u32 = 256;
 
 /// The scopes of one cache.
 pub(crate) struct Trie {
@@ -212,6 +215,10 @@ impl Trie {
         // By number first: who finds it by path writes what shards look up by number.
         let is_new = self.numbered.insert_new(number, Arc::clone(&node));
         debug_assert!(is_new, "a number has one owner");
+        if number % LET_GO_EVERY == 0 {
+            self.numbered.let_go();
+            self.seated.let_go();
+        }
         if self.seated.insert_new(Seat(Arc::clone(&node)), ()) {
             return Ok(Some(node));
         }
@@ -259,6 +266,34 @@ impl Trie {
 
     /// Shows every scope but the global one.
     pub(crate) fn for_each(&self, mut show: impl FnMut(&Arc<Node>)) {
-        self.numbered.for_each(|_, node| show(node));
+        // It may be passing through.
+        self.numbered.for_each(|&number, node| {
+            if number != GLOBAL {
+                show(node);
+            }
+        });
+    }
+
+    /// How many scopes there are but the global one, about.
+    pub(crate) fn len(&self) -> u64 {
+        self.numbered.len() as u64
+    }
+
+    /// Sees that no map has more than one table, and that others are freed soon.
+    pub(crate) fn settle(&self) {
+        self.numbered.settle();
+        self.seated.settle();
+    }
+
+    /// Has the global scope, which nobody looks up in the maps, come into them, and go if it is `to_go`.
+    pub(crate) fn pass_through(&self, to_go: bool) {
+        let (root, seat) = (&self.root, || Seat(Arc::clone(&self.root)));
+        // Whether it is there already is the same.
+        self.numbered.insert_new(GLOBAL, Arc::clone(root));
+        self.seated.insert_new(seat(), ());
+        if to_go {
+            self.numbered.remove_if(&GLOBAL, |_, _| true);
+            self.seated.remove_if(&seat(), |_, ()| true);
+        }
     }
 }

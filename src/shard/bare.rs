@@ -68,7 +68,8 @@ impl<K: Eq, V> Owner<K, V> {
     /// Takes the key's value out.
     pub(crate) fn withdraw(&mut self, hash: u32, key: &K) {
         if let Some(old) = self.index.resident(&self.writer, hash, |entry| entry.key == *key) {
-            self.writer.withdraw(&self.index, old);
+            let outsized = self.writer.withdraw(&self.index, old);
+            outsized.into_iter().for_each(|table| self.graves.retire(Remains::Table(table)));
             old.get().take_by_shard();
             self.graves.retire(Remains::Entry(old, None));
         }

@@ -6,10 +6,11 @@
 
 use super::entry::EntryRef;
 use super::graves::{Departed, Graves, Remains};
+use super::index::Table;
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
 use crate::sync::map::Map;
-use crate::sync::reclaim::Guard;
+use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally::{AtomicU64, Ordering};
 use crossbeam_channel::{Sender, TrySendError};
 use std::cell::Cell;
@@ -105,7 +106,12 @@ pub(super) struct Departures<K, V> {
     listeners: Option<Arc<Listeners<K, V>>>,
     subscribers: Vec<Subscriber<K, V>>,
     pub(super) panics: Panics,
+    /// How often the collector is still to be visited before sleep.
+    visits: u32,
 }
+
+/// Visits to the collector after there was something for it: each leaves one behind, so they must end.
+const VISITS: u32 = 8;
 
 /// Counts panics of user code and keeps them from going further.
 #[derive(Default)]
@@ -144,6 +150,7 @@ impl<K, V> Departures<K, V> {
             listeners,
             subscribers: Vec::new(),
             panics: Panics::default(),
+            visits: 0,
         }
     }
 
@@ -181,6 +188,13 @@ impl<K, V> Departures<K, V> {
         self.graves.retire(remains);
     }
 
+    /// Retires a table of the index, if another has taken its place.
+    pub(super) fn retire_table(&mut self, table: Option<Box<Table<K, V>>>) {
+        if let Some(table) = table {
+            self.graves.retire(Remains::Table(table));
+        }
+    }
+
     /// Tells the listener of all that left and hands it to the graves.
     pub(super) fn announce(&mut self) {
         // Taken out, because the listener may do anything but reach this list again in its call.
@@ -209,6 +223,9 @@ impl<K, V> Departures<K, V> {
 
     /// Closes the batch of what was retired since the last call.
     pub(super) fn seal(&mut self, pinned: &Guard) {
+        if !self.graves.is_empty() {
+            self.visits = VISITS;
+        }
         self.graves.seal(pinned);
     }
 
@@ -216,6 +233,16 @@ impl<K, V> Departures<K, V> {
     pub(super) fn bury(&mut self) {
         let Self { graves, subscribers, counts, panics, .. } = self;
         while graves.bury(|departed| drop_or_send(departed, subscribers, counts, panics)) {}
+    }
+
+    /// Gives back what is kept for the next entries that leave.
+    pub(super) fn rest(&mut self) {
+        self.left.shrink_to_fit();
+        self.graves.rest();
+        if let Some(left) = self.visits.checked_sub(1) {
+            self.visits = left;
+            reclaim::tidy();
+        }
     }
 
     /// Whether something is still to be freed.

@@ -316,9 +316,8 @@ impl<K: Eq, V> Fold<K, V> {
                 |weight| {
                     let slot = self.admit(newest, weight);
                     newest.set_tick(self.store.birth());
-                    if let Some(outgrown) = self.writer.publish(&shard.index, newest) {
-                        self.departures.retire(Remains::Table(outgrown));
-                    }
+                    let outgrown = self.writer.publish(&shard.index, newest);
+                    self.departures.retire_table(outgrown);
                     Fate::Resides(slot)
                 },
             );
@@ -341,7 +340,7 @@ impl<K: Eq, V> Fold<K, V> {
                 Fate::Resides(slot)
             }
             Err(fate) => {
-                self.writer.withdraw(&shard.index, old);
+                self.withdraw(shard, old);
                 self.expel(slot, false);
                 fate
             }
@@ -400,7 +399,7 @@ impl<K: Eq, V> Fold<K, V> {
                 (Kind::Write, _) => continue,
                 (Kind::Farewell, Some(entry)) => {
                     if let Some(slot) = entry.get().slot() {
-                        self.writer.withdraw(&shard.index, entry);
+                        self.withdraw(shard, entry);
                         self.expel(slot, false);
                     }
                     self.departures.depart(entry, RemovalCause::Removed);

@@ -99,6 +99,13 @@ impl<K, V> Graves<K, V> {
         true
     }
 
+    /// Gives back the memory that is kept for batches to come.
+    pub(super) fn rest(&mut self) {
+        self.spare = Vec::new();
+        self.open.shrink_to_fit();
+        self.sealed.shrink_to_fit();
+    }
+
     /// Frees everything at once. The caller has seen to it that no reader is left.
     pub(super) fn bury_all(&mut self, mut departed: impl FnMut(Departed<K, V>)) {
         let sealed = std::mem::take(&mut self.sealed).into_iter().flat_map(|(_, batch)| batch);

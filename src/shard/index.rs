@@ -10,8 +10,8 @@
 //! bucket: | t0 t1 t2 t3 t4 t5 t6 ov | cell 0 | cell 1 | ... | cell 6 |   64 bytes
 //! ```
 //!
-//! The table grows by a shadow: readers probe the old table until the new one is complete; each write
-//! migrates a few buckets, and goes to both tables where it concerns a migrated bucket. Invariants:
+//! The table grows, and shrinks again, by a shadow: readers probe the old table until the new one is complete; each
+//! write and removal migrates a few buckets, and goes to both tables where it concerns a migrated bucket. Invariants:
 //! single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
@@ -31,7 +31,10 @@ const OVERFLOW_MAX: u64 = 0xff;
 
 /// A table that holds more than this share of its cells grows.
 const MAX_LOAD: (usize, usize) = (4, 5);
-/// Buckets that each write moves while the table grows: done long before the old one is full.
+/// A table that holds less than this share of its cells shrinks to half, but not below its first size: so little that
+/// the smaller one is far from full when it is complete, and does not grow soon.
+const MIN_LOAD: (usize, usize) = (1, 4);
+/// Buckets that each write moves while the table grows or shrinks: done long before the one or other is full.
 const MIGRATED_PER_WRITE: usize = 4;
 const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 
@@ -48,6 +51,7 @@ pub(super) struct Table<K, V> {
 /// What readers hold of the index.
 pub(crate) struct ReadIndex<K, V> {
     root: AtomicPtr<Table<K, V>>,
+    first_buckets: usize,
 }
 
 /// The right to change the index: one exists, the shard thread has it.
@@ -56,6 +60,7 @@ pub(super) struct IndexWriter<K, V> {
     growth: Option<Growth<K, V>>,
 }
 
+/// A table that is to take the place of the published one, larger or smaller.
 struct Growth<K, V> {
     table: Box<Table<K, V>>,
     /// Buckets of the old table below this one are in the new one too.
@@ -76,7 +81,8 @@ impl<K, V> ReadIndex<K, V> {
         let buckets = entries.map_or(FIRST_BUCKETS, |n| {
             (n.saturating_mul(MAX_LOAD.1) / (CELLS * MAX_LOAD.0) + 1).max(FIRST_BUCKETS)
         });
-        Some(Self { root: AtomicPtr::new(Box::into_raw(Box::new(Table::new(buckets)?))) })
+        let root = AtomicPtr::new(Box::into_raw(Box::new(Table::new(buckets)?)));
+        Some(Self { root, first_buckets: buckets })
     }
 
     /// The published entry of `hash` that `is_it` accepts. Never waits; bounded by the table.
@@ -156,7 +162,7 @@ impl<K, V> IndexWriter<K, V> {
         if let Some(growth) = self.growth_beyond(place) {
             growth.table.place(hash, entry.0);
         }
-        self.grow(index)
+        self.resize(index)
     }
 
     /// Publishes `new` in the place of `old`, which has the same key.
@@ -174,8 +180,12 @@ impl<K, V> IndexWriter<K, V> {
         }
     }
 
-    /// Takes an entry out.
-    pub(super) fn withdraw(&mut self, index: &ReadIndex<K, V>, entry: EntryRef<K, V>) {
+    /// Takes an entry out. Gives a table that had become too large, to be retired.
+    pub(super) fn withdraw(
+        &mut self,
+        index: &ReadIndex<K, V>,
+        entry: EntryRef<K, V>,
+    ) -> Option<Box<Table<K, V>>> {
         let hash = entry.get().hash();
         if let Some(place) = index.table(self).withdraw(hash, entry.0) {
             self.entries -= 1;
@@ -183,6 +193,7 @@ impl<K, V> IndexWriter<K, V> {
                 growth.table.withdraw(hash, entry.0);
             }
         }
+        self.resize(index)
     }
 
     /// The growth, if what is at `place` of the old table has been migrated.
@@ -190,15 +201,29 @@ impl<K, V> IndexWriter<K, V> {
         self.growth.as_ref().filter(|growth| place.bucket < growth.migrated)
     }
 
-    fn grow(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {
+    /// A table of another size, if there should be one.
+    fn successor(&self, index: &ReadIndex<K, V>) -> Option<Table<K, V>> {
         let buckets = index.table(self).buckets.len();
-        if self.growth.is_none() && self.entries * MAX_LOAD.1 > buckets * CELLS * MAX_LOAD.0 {
-            let table = Table::new(buckets * 2).unwrap_or_else(|| no_memory::<K, V>(buckets * 2));
-            let table = Box::new(table);
+        let cells = buckets * CELLS;
+        if self.entries * MAX_LOAD.1 > cells * MAX_LOAD.0 {
+            let table = Table::new(buckets * 2);
+            Some(table.unwrap_or_else(|| no_memory::<K, V>(buckets * 2)))
+        } else if self.entries * MIN_LOAD.1 < cells * MIN_LOAD.0 && buckets > index.first_buckets {
+            // Without memory for a smaller one the larger one stays.
+            Table::new(buckets / 2)
+        } else {
+            None
+        }
+    }
+
+    fn resize(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {
+        if self.growth.is_none() {
+            let table = Box::new(self.successor(index)?);
             self.growth = Some(Growth { table, migrated: 0 });
         }
         let mut growth = self.growth.take()?;
         let old = index.table(self);
+        let buckets = old.buckets.len();
         let until = (growth.migrated + MIGRATED_PER_WRITE).min(buckets);
         for entry in old.buckets[growth.migrated..until].iter().flat_map(Bucket::entries) {
             growth.table.place(EntryRef(entry).get().hash(), entry);

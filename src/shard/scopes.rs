@@ -8,6 +8,7 @@
 
 use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
+use crate::scope::trim::Trim;
 use crate::scope::{GLOBAL, ScopeStamp};
 use crate::store::{Members, Roll, Segment, Slot};
 use crate::sync::map::Mix;
@@ -39,6 +40,8 @@ pub(super) struct Scopes {
     /// Scopes that lost their last user when this shard forgot them.
     idle: Vec<Idle>,
     pub(super) sweep: Option<Sweep>,
+    /// Of the trie, if this is the shard that ends scopes.
+    trim: Trim,
 }
 
 /// How far the eviction that is being carried out has come.
@@ -88,6 +91,7 @@ impl Scopes {
             changed: Vec::new(),
             idle: Vec::new(),
             sweep: None,
+            trim: Trim::default(),
         }
     }
 
@@ -313,6 +317,11 @@ impl Scopes {
         }
     }
 
+    /// Gives back what is kept for the next scopes that change.
+    pub(super) fn rest(&mut self) {
+        self.changed.shrink_to_fit();
+    }
+
     fn forget(&mut self, number: u32) {
         let Some(local) = self.table.remove(&number) else { return };
         let Local { node, above, before, after, .. } = local;
@@ -342,8 +351,9 @@ impl Scopes {
 
     /// Ends a scope that no shard knows.
     pub(super) fn end(&mut self, idle: Idle) {
-        let Self { trie, idle: others, .. } = self;
+        let Self { trie, idle: others, trim, .. } = self;
         trie.end(idle, &mut |unused| others.push(unused));
+        trim.step(trie);
     }
 }
 

@@ -213,7 +213,7 @@ impl<K, V> Fold<K, V> {
 
     fn see_out(&mut self, shard: &Shard<K, V>, slot: Slot, fate: Fate) {
         let entry = self.expel(slot, fate == Fate::Departs(RemovalCause::Capacity));
-        self.writer.withdraw(&shard.index, entry);
+        self.withdraw(shard, entry);
         self.see_off(entry, fate);
     }
 
@@ -270,6 +270,12 @@ impl<K, V> Fold<K, V> {
         entry
     }
 
+    /// Takes an entry out of the index.
+    pub(super) fn withdraw(&mut self, shard: &Shard<K, V>, entry: EntryRef<K, V>) {
+        let outsized = self.writer.withdraw(&shard.index, entry);
+        self.departures.retire_table(outsized);
+    }
+
     /// Shows `visitor` every resident of a scope that is alive.
     pub(super) fn visit(&self, node: &Arc<Node>, visitor: Visitor<K, V>) {
         let number = node.number();
@@ -324,7 +330,7 @@ impl<K, V> Fold<K, V> {
         let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();
         for slot in residents {
             let entry = self.expel(slot, false);
-            self.writer.withdraw(&shard.index, entry);
+            self.withdraw(shard, entry);
             self.departures.retire(Remains::Entry(entry, None));
         }
         self.departures.bury_all();

@@ -249,6 +249,7 @@ impl<K: Eq, V> Worker<K, V> {
             }
         }
         if self.commands.capacity() > MANY_COMMANDS {
+            // It may be long until the next sleep.
             self.commands.shrink_to_fit();
         }
         match (ended, due) {
@@ -319,6 +320,12 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     fn sleep(&mut self, timer: Option<u64>) {
+        if !self.fold.departures.has_graves() {
+            self.fold.departures.rest();
+            self.fold.scopes.rest();
+            self.commands.shrink_to_fit();
+            self.fresh.shrink_to_fit();
+        }
         let timer = timer.map(Duration::from_nanos);
         self.naps = self.naps.saturating_add(1);
         let unsettled = self.over || (self.clock_by_hand && timer.is_some());

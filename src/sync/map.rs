@@ -5,6 +5,7 @@
 //! that runs user code. Layer: base.
 
 use equivalent::Equivalent;
+use papaya::Guard;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
 /// Keys hash to one integer, which is mixed once more.
@@ -42,6 +43,24 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.order.step();
         // Whether it is gone already, or another has taken its place, is the same to the caller.
         let _ = self.inner.pin().remove_if(key, |key, value| is_it(key, value));
+    }
+
+    /// Hands tables that this thread has replaced, and what it has removed, to the collector, which else waits until
+    /// there is more. A system call.
+    pub(crate) fn let_go(&self) {
+        self.inner.guard().flush();
+    }
+
+    /// Moves what is left in tables that are being replaced, and lets them go.
+    pub(crate) fn settle(&self) {
+        // Whoever wants to see all keys in one table waits until there is but one.
+        let _ = self.inner.pin().iter().next();
+        self.let_go();
+    }
+
+    /// How many keys there are, about.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.len()
     }
 
     /// Shows every key that is there all the time, and perhaps some that are not, with its value.

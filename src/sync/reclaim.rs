@@ -48,6 +48,13 @@ pub(crate) fn pin() -> Guard {
     imp::pin()
 }
 
+/// Frees some of what the collector itself still has of calls that were made: it does so when somebody comes by, and
+/// who sleeps does not.
+pub(crate) fn tidy() {
+    #[cfg(not(any(cache_loom, cache_shuttle)))]
+    pin().flush();
+}
+
 /// Which lanes are taken, one bit each.
 pub(crate) struct Lanes(AtomicU64);
 

@@ -1,4 +1,4 @@
-//! The read index against its readers: publish, replace, remove, grow.
+//! The read index against its readers: publish, replace, remove, grow, shrink.
 
 use super::rig::{Key, Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
 use crate::sync::reclaim::{self, Guard};
@@ -95,5 +95,34 @@ pub fn grown_under_a_reader() {
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(rig.cache.len(), 6);
+    });
+}
+
+/// A table that has become too large hides nobody either.
+pub fn shrunk_under_a_reader() {
+    search("shrunk_under_a_reader", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        for key in 0..6 {
+            rig.cache.insert(key, ledger.value(key.into()));
+            settle(&mut worker, 1);
+        }
+        for key in [0, 5] {
+            assert_eq!(remove(&rig, key), Some(key.into()));
+            settle(&mut worker, 1);
+        }
+        // With three of fourteen cells in use the table shrinks.
+        let reader = rig.spawn(|rig| {
+            assert_eq!(get(rig, 1), Some(1));
+            assert_eq!(get(rig, 2), Some(2));
+        });
+        let shard = rig.spawn(move |rig| {
+            assert_eq!(remove(rig, 3), Some(3));
+            settle(&mut worker, 2);
+            worker
+        });
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(rig.cache.len(), 3);
     });
 }
