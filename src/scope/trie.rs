@@ -216,8 +216,7 @@ impl Trie {
         let is_new = self.numbered.insert_new(number, Arc::clone(&node));
         debug_assert!(is_new, "a number has one owner");
         if number % LET_GO_EVERY == 0 {
-            self.numbered.let_go();
-            self.seated.let_go();
+            self.let_go();
         }
         if self.seated.insert_new(Seat(Arc::clone(&node)), ()) {
             return Ok(Some(node));
@@ -279,10 +278,10 @@ impl Trie {
         self.numbered.len() as u64
     }
 
-    /// Sees that no map has more than one table, and that others are freed soon.
-    pub(crate) fn settle(&self) {
-        self.numbered.settle();
-        self.seated.settle();
+    /// Sees that tables which this thread has replaced are freed soon.
+    pub(crate) fn let_go(&self) {
+        self.numbered.let_go();
+        self.seated.let_go();
     }
 
     /// Has the global scope, which nobody looks up in the maps, come into them, and go if it is `to_go`.

@@ -1,10 +1,13 @@
 //! How the maps of scopes become small again after there were many.
 //!
-//! papaya makes another table, of half the size if an eighth of it or less is in use, when an insertion finds its whole
-//! way full of what was removed; then each insertion that finds its way full moves a piece of the old one. Where
-//! scopes come and go that happens by itself; where they only go, it never would. So after there were many, each
-//! scope that ends has a key that is no scope's come and go, or come in vain, a few times. Should papaya choose
-//! otherwise one day, that would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
+//! papaya has no call that shrinks: `reserve` only grows, and `retain` and `clear` keep the table. It makes another
+//! table, of half the size if an eighth of it or less is in use, when an insertion finds its whole way full of what
+//! was removed; then each insertion that finds its way full moves a piece of the old one. Where scopes come and go
+//! that happens by itself; where they only go, it never would. So after there were many, each scope that ends has a
+//! key that is no scope's come and go, or come in vain, a few times.
+//!
+//! That uses nothing but insertion and removal, and is a bounded number of them for each scope that ends. Should papaya
+//! choose otherwise one day, it would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
 
 use super::trie::Trie;
 
@@ -38,11 +41,11 @@ impl Trim {
         for _ in 0..STEPS {
             match self.steps {
                 step if step < way => trie.pass_through(true),
-                // At each one a piece of 64.
+                // At each one a piece of 64, so that with the last one all are done or in somebody's hands.
                 step if step < way + room / 64 => trie.pass_through(false),
                 _ => {
                     trie.pass_through(true);
-                    trie.settle();
+                    trie.let_go();
                     *self = Self { most: self.most / 2, steps: 0 };
                     return;
                 }

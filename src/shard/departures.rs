@@ -106,11 +106,11 @@ pub(super) struct Departures<K, V> {
     listeners: Option<Arc<Listeners<K, V>>>,
     subscribers: Vec<Subscriber<K, V>>,
     pub(super) panics: Panics,
-    /// How often the collector is still to be visited before sleep.
-    visits: u32,
+    /// Whether the collector has had something since it was visited.
+    is_owed_a_visit: bool,
 }
 
-/// Visits to the collector after there was something for it: each leaves one behind, so they must end.
+/// It is visited as often before sleep: it frees a few calls at a time, those of two visits ago.
 const VISITS: u32 = 8;
 
 /// Counts panics of user code and keeps them from going further.
@@ -150,7 +150,7 @@ impl<K, V> Departures<K, V> {
             listeners,
             subscribers: Vec::new(),
             panics: Panics::default(),
-            visits: 0,
+            is_owed_a_visit: false,
         }
     }
 
@@ -223,9 +223,7 @@ impl<K, V> Departures<K, V> {
 
     /// Closes the batch of what was retired since the last call.
     pub(super) fn seal(&mut self, pinned: &Guard) {
-        if !self.graves.is_empty() {
-            self.visits = VISITS;
-        }
+        self.is_owed_a_visit |= !self.graves.is_empty();
         self.graves.seal(pinned);
     }
 
@@ -239,9 +237,8 @@ impl<K, V> Departures<K, V> {
     pub(super) fn rest(&mut self) {
         self.left.shrink_to_fit();
         self.graves.rest();
-        if let Some(left) = self.visits.checked_sub(1) {
-            self.visits = left;
-            reclaim::tidy();
+        if std::mem::take(&mut self.is_owed_a_visit) {
+            (0..VISITS).for_each(|_| reclaim::tidy());
         }
     }
 

@@ -35,7 +35,7 @@ const MAX_LOAD: (usize, usize) = (4, 5);
 /// the smaller one is far from full when it is complete, and does not grow soon.
 const MIN_LOAD: (usize, usize) = (1, 4);
 /// Buckets that each write moves while the table grows or shrinks: done long before the one or other is full.
-const MIGRATED_PER_WRITE: usize = 4;
+const MIGRATED_PER_WRITE: usize = if cfg!(cache_loom) { 1 } else { 4 };
 const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 
 #[repr(C, align(64))]
@@ -187,13 +187,15 @@ impl<K, V> IndexWriter<K, V> {
         entry: EntryRef<K, V>,
     ) -> Option<Box<Table<K, V>>> {
         let hash = entry.get().hash();
-        if let Some(place) = index.table(self).withdraw(hash, entry.0) {
+        let table = index.table(self);
+        if let Some(place) = table.withdraw(hash, entry.0) {
             self.entries -= 1;
             if let Some(growth) = self.growth_beyond(place) {
                 growth.table.withdraw(hash, entry.0);
             }
         }
-        self.resize(index)
+        let is_outsized = self.is_outsized(table.buckets.len(), index.first_buckets);
+        if is_outsized || self.growth.is_some() { self.resize(index) } else { None }
     }
 
     /// The growth, if what is at `place` of the old table has been migrated.
@@ -208,12 +210,16 @@ impl<K, V> IndexWriter<K, V> {
         if self.entries * MAX_LOAD.1 > cells * MAX_LOAD.0 {
             let table = Table::new(buckets * 2);
             Some(table.unwrap_or_else(|| no_memory::<K, V>(buckets * 2)))
-        } else if self.entries * MIN_LOAD.1 < cells * MIN_LOAD.0 && buckets > index.first_buckets {
+        } else if self.is_outsized(buckets, index.first_buckets) {
             // Without memory for a smaller one the larger one stays.
             Table::new(buckets / 2)
         } else {
             None
         }
+    }
+
+    fn is_outsized(&self, buckets: usize, first: usize) -> bool {
+        self.entries * MIN_LOAD.1 < buckets * CELLS * MIN_LOAD.0 && buckets > first
     }
 
     fn resize(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {

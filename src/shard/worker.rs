@@ -320,12 +320,6 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     fn sleep(&mut self, timer: Option<u64>) {
-        if !self.fold.departures.has_graves() {
-            self.fold.departures.rest();
-            self.fold.scopes.rest();
-            self.commands.shrink_to_fit();
-            self.fresh.shrink_to_fit();
-        }
         let timer = timer.map(Duration::from_nanos);
         self.naps = self.naps.saturating_add(1);
         let unsettled = self.over || (self.clock_by_hand && timer.is_some());
@@ -338,8 +332,17 @@ impl<K: Eq, V> Worker<K, V> {
             let patience = LIGHT * (1 << (self.naps - LIGHT_NAPS).min(7));
             Nap::Deep(Some(timer.map_or(patience, |timer| timer.min(patience))))
         } else {
+            self.rest();
             Nap::Deep(timer)
         };
         self.shards[self.number].signal.sleep(nap);
+    }
+
+    /// Gives back what is kept for the next turn, which may be long in coming.
+    fn rest(&mut self) {
+        self.fold.departures.rest();
+        self.fold.scopes.rest();
+        self.commands.shrink_to_fit();
+        self.fresh.shrink_to_fit();
     }
 }

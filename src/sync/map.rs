@@ -51,13 +51,6 @@ impl<K: Hash + Eq, V> Map<K, V> {
         self.inner.guard().flush();
     }
 
-    /// Moves what is left in tables that are being replaced, and lets them go.
-    pub(crate) fn settle(&self) {
-        // Whoever wants to see all keys in one table waits until there is but one.
-        let _ = self.inner.pin().iter().next();
-        self.let_go();
-    }
-
     /// How many keys there are, about.
     pub(crate) fn len(&self) -> usize {
         self.inner.len()

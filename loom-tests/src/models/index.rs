@@ -98,7 +98,7 @@ pub fn grown_under_a_reader() {
     });
 }
 
-/// A table that has become too large hides nobody either.
+/// A table that has become too large hides nobody either, nor what is written while some of it is in the smaller one.
 pub fn shrunk_under_a_reader() {
     search("shrunk_under_a_reader", 3, || {
         let (rig, mut worker) = Rig::new(CAPACITY);
@@ -107,22 +107,26 @@ pub fn shrunk_under_a_reader() {
             rig.cache.insert(key, ledger.value(key.into()));
             settle(&mut worker, 1);
         }
-        for key in [0, 5] {
+        // With three of fourteen cells in use the table begins to shrink.
+        for key in [0, 5, 3] {
             assert_eq!(remove(&rig, key), Some(key.into()));
             settle(&mut worker, 1);
         }
-        // With three of fourteen cells in use the table shrinks.
+        rig.cache.insert(1, ledger.value(10));
+        rig.cache.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
         let reader = rig.spawn(|rig| {
-            assert_eq!(get(rig, 1), Some(1));
-            assert_eq!(get(rig, 2), Some(2));
+            assert_eq!(get(rig, 1), Some(10));
+            assert_eq!(get(rig, 2), Some(20));
         });
         let shard = rig.spawn(move |rig| {
-            assert_eq!(remove(rig, 3), Some(3));
+            assert_eq!(remove(rig, 4), Some(4));
             settle(&mut worker, 2);
             worker
         });
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
-        assert_eq!(rig.cache.len(), 3);
+        assert_eq!([get(&rig, 1), get(&rig, 2), get(&rig, 4)], [Some(10), Some(20), None]);
+        assert_eq!(rig.cache.len(), 2);
     });
 }
