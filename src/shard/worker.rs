@@ -321,6 +321,10 @@ impl<K: Eq, V> Worker<K, V> {
 
     fn sleep(&mut self, timer: Option<u64>) {
         let timer = timer.map(Duration::from_nanos);
+        // From the first nap a shard that has work is woken at once.
+        if self.naps > 0 && !self.fold.departures.has_graves() {
+            self.rest();
+        }
         self.naps = self.naps.saturating_add(1);
         let unsettled = self.over || (self.clock_by_hand && timer.is_some());
         let nap = if unsettled || self.naps <= LIGHT_NAPS {
@@ -332,13 +336,12 @@ impl<K: Eq, V> Worker<K, V> {
             let patience = LIGHT * (1 << (self.naps - LIGHT_NAPS).min(7));
             Nap::Deep(Some(timer.map_or(patience, |timer| timer.min(patience))))
         } else {
-            self.rest();
             Nap::Deep(timer)
         };
         self.shards[self.number].signal.sleep(nap);
     }
 
-    /// Gives back what is kept for the next turn, which may be long in coming.
+    /// Gives back what is kept for the next turn, which is long in coming.
     fn rest(&mut self) {
         self.fold.departures.rest();
         self.fold.scopes.rest();

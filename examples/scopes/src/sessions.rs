@@ -1,4 +1,5 @@
-//! A million sessions that are created, used and dropped: what memory they leave behind.
+//! A million sessions that are created, used and dropped, one after the other or all at once: what memory they leave
+//! behind.
 
 use crate::{mebibytes, say, session, settled};
 use cacheado::{CacheHandle, Error, ScopeFigure, ScopedHandle};
@@ -30,6 +31,47 @@ pub(crate) fn run() -> Result<(), Error> {
     for end in [End::Evicted, End::Unawaited, End::Removed, End::Forgotten] {
         run_one(end)?;
     }
+    say(&format!(
+        "\nSessions: {SESSIONS} there at once, of {USERS} users, beside {OTHERS} other entries"
+    ));
+    say(
+        "ended by    scopes at most, then    KiB before    MiB full    KiB after    after / before",
+    );
+    for end in [End::Evicted, End::Unawaited, End::Removed] {
+        run_crowd(end)?;
+    }
+    Ok(())
+}
+
+/// All begin before the first one ends.
+fn run_crowd(end: End) -> Result<(), Error> {
+    let cache = CacheHandle::builder().max_capacity(u64::MAX).build()?;
+    for key in 0..OTHERS {
+        cache.insert(key, key);
+    }
+    let before = settled(&cache)?;
+    let mut sessions = Vec::with_capacity(SESSIONS as usize);
+    for number in 0..SESSIONS {
+        let session = session(&cache, "acme", number % USERS, number)?;
+        begin(&session, number);
+        sessions.push(session);
+    }
+    let full = settled(&cache)?;
+    let most = cache.scopes().wait()?.reports().len();
+    for (number, session) in (0..).zip(sessions) {
+        finish(&session, number, end)?;
+    }
+    let after = settled(&cache)?;
+    let scopes = cache.top_scopes(usize::MAX, ScopeFigure::Len).wait()?.len();
+    say(&format!(
+        "{:<11} {:<23} {:<13.1} {:<11.1} {:<12.1} {:.4}",
+        format!("{end:?}").to_lowercase(),
+        format!("{most}, {scopes}"),
+        1024.0 * mebibytes(before),
+        mebibytes(full),
+        1024.0 * mebibytes(after),
+        after as f64 / before as f64,
+    ));
     Ok(())
 }
 
@@ -68,8 +110,16 @@ fn run_one(end: End) -> Result<(), Error> {
 }
 
 fn spend(session: &ScopedHandle<u64, u64>, number: u64, end: End) -> Result<(), Error> {
+    begin(session, number);
+    finish(session, number, end)
+}
+
+fn begin(session: &ScopedHandle<u64, u64>, number: u64) {
     session.insert(number, number);
     assert_eq!(session.get(&number), Some(number), "a session sees what it wrote");
+}
+
+fn finish(session: &ScopedHandle<u64, u64>, number: u64, end: End) -> Result<(), Error> {
     match end {
         End::Evicted => assert_eq!(session.evict().wait()?, 1, "its entry is removed"),
         End::Unawaited => drop(session.evict()),
