@@ -33,12 +33,16 @@ mod library {
 
 pub mod models;
 
-/// Channels of the standard library in the place of crossbeam-channel's, which does not compile where
-/// crossbeam-epoch runs under loom. No model has a subscriber.
+#[cfg(crossbeam_loom)]
+mod channel;
+
+/// In the place of crossbeam-channel, which does not compile where crossbeam-epoch runs under loom.
 #[cfg(crossbeam_loom)]
 extern crate self as crossbeam_channel;
 #[cfg(crossbeam_loom)]
-use std::sync::mpsc::{Receiver, SyncSender as Sender, TrySendError, sync_channel as bounded};
+use channel::{Receiver, RecvError, bounded};
+#[cfg(crossbeam_loom)]
+use flume::{RecvTimeoutError, Sender, TryRecvError, TrySendError};
 
 use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
 use library::{scope, scoped, shard, shard_thread, shared, stats, store, sync, view};
