@@ -6,8 +6,9 @@
 //! that happens by itself; where they only go, it never would. So after there were many, each scope that ends has a
 //! key that is no scope's come and go, or come in vain, a few times.
 //!
-//! That uses nothing but insertion and removal, and is a bounded number of them for each scope that ends. Should papaya
-//! choose otherwise one day, it would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
+//! That uses nothing but insertion and removal, and is a bounded number of them for each scope that ends. What is not
+//! bounded is that papaya makes a table at once, here as where it grows: zeroing the first smaller one after a million
+//! scopes, 18 MiB, takes the shard up to 10 ms, the next ones less than 1 ms. Should papaya choose otherwise one day, it would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
 
 use super::trie::Trie;
 
