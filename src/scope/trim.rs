@@ -8,7 +8,8 @@
 //!
 //! That uses nothing but insertion and removal, and is a bounded number of them for each scope that ends. What is not
 //! bounded is that papaya makes a table at once, here as where it grows: zeroing the first smaller one after a million
-//! scopes, 18 MiB, takes the shard up to 10 ms, the next ones less than 1 ms. Should papaya choose otherwise one day, it would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
+//! scopes, 18 MiB, takes the shard up to 10 ms, the next ones about 1 ms. Should papaya choose otherwise one day, it
+//! would cost memory and nothing else; `tests/memory.rs` would tell. Layer: scope.
 
 use super::trie::Trie;
 
