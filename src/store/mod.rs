@@ -65,7 +65,7 @@ pub(crate) struct Store<R: Resident> {
 
 impl<R: Resident> Store<R> {
     /// An empty store whose tick advances every `tick_every` insertions, or eight times as many
-    /// replacements; without a number, with the number of residents. Allocates nothing.
+    /// replacements (in a small store as many); without a number, with the number of residents. Allocates nothing.
     pub(crate) fn new(tick_every: Option<u32>) -> Self {
         Self {
             nodes: Nodes::new(),

@@ -34,9 +34,9 @@ const ROWS: usize = 8;
 const GENERATIONS: Tick = (ROWS * PER_ROW) as Tick;
 const OLDEST: Tick = GENERATIONS - 1;
 
-/// As many replacements advance the tick as one insertion does: entries are told apart for evictions, and
-/// a replacement brings one about only where the new entry is heavier. Each tick costs readers a store for each
-/// entry that they read.
+/// As many replacements advance the tick as one insertion does, but no more than insertions make a tick: so in a
+/// small store each counts. Entries are told apart for evictions, and a replacement brings one about only
+/// where the new entry is heavier. Each tick costs readers a store for each entry that they read.
 pub(crate) const REPLACEMENTS: u32 = 8;
 
 /// The age of what has just been written.
@@ -87,8 +87,13 @@ impl Lru {
             self.generations.prepend(nodes, self.list_of(OLDEST), self.list_of(OLDEST - 1));
             self.tick = self.tick.wrapping_add(1);
         }
+        self.remaining = self.every(nodes);
+    }
+
+    /// How many insertions make a tick.
+    fn every<R>(&self, nodes: &Nodes<R>) -> u32 {
         let suited = || tick_every(nodes.len() as u64);
-        self.remaining = self.tick_every.unwrap_or_else(suited).max(1);
+        self.tick_every.unwrap_or_else(suited).max(1)
     }
 
     fn age(&self, tick: Tick) -> Tick {
@@ -119,7 +124,7 @@ impl Policy for Lru {
 
     fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>) {
         self.replaced += 1;
-        if self.replaced == REPLACEMENTS {
+        if self.replaced >= REPLACEMENTS.min(self.every(nodes)) {
             self.replaced = 0;
             self.count(nodes);
         }

@@ -193,7 +193,7 @@ impl<'a> Pair<'a> {
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
         self.replacements += 1;
-        if self.replacements % REPLACEMENTS == 0 {
+        if self.replacements % REPLACEMENTS.min(self.tick_every) == 0 {
             self.count_write();
         }
         let probe = Probe::new(cells, 0, self.deadline(ttl));
