@@ -175,9 +175,11 @@ fn in_a_small_cache_a_replacement_is_a_use_like_any_other() {
         };
         for round in 0..100 {
             let [read, replaced, new] = [3 * round, 3 * round + 1, 3 * round + 2];
-            (insert(read, 1), insert(replaced, 1));
+            insert(read, 1);
+            insert(replaced, 1);
             assert_eq!(cache.get(&read), Some(1));
-            (insert(replaced, 2), insert(new, 1));
+            insert(replaced, 2);
+            insert(new, 1);
             let left = [read, replaced, new].map(|key| cache.peek(&key));
             assert_eq!(left, [None, Some(2), Some(1)], "round {round}");
         }

@@ -24,3 +24,7 @@ mod memory;
 mod processes;
 mod report;
 mod user_code;
+
+/// Counts bytes, for what a storm may hold.
+#[global_allocator]
+static ALLOCATOR: cap::Cap<std::alloc::System> = cap::Cap::new(std::alloc::System, usize::MAX);

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 const SESSIONS: u64 = 1_000_000;
 const USERS: u64 = 1_000;
-/// What is in the cache besides.
-const OTHERS: u64 = 10_000;
+/// What is in the cache besides: as much as one has room for by default.
+const OTHERS: u64 = 100_000;
 
 /// How a session ends.
 #[derive(Clone, Copy, Debug)]
