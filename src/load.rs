@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 /// The blocking ending.
+#[inline]
 pub(crate) fn blocking<K, V, A, E>(
     front: &Front<K, V>,
     place: impl Place,
@@ -31,24 +32,37 @@ where
     A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, place, ask);
-    loop {
-        match call.step() {
-            Step::Hit(value) => return Ok(value),
-            Step::Lead(leader) => {
-                let result = {
-                    let _leading = Leading::enter(leader.lead());
-                    loader()
-                };
-                return leader.finish::<A, E>(result);
-            }
-            Step::Alone => return call.alone(loader()),
-            Step::Join(ticket, _notes) => {
-                if let Some(result) = hear::<K, V, A, E>(block_on(ticket)) {
-                    return result;
+    let call = Call::new(front, place, ask);
+    match call.hit() {
+        Some(value) => Ok(value),
+        None => call.load_blocking(loader),
+    }
+}
+
+impl<K, V, A: Ask<K, V>, P: Place> Call<'_, K, V, A, P> {
+    /// What a call does that found nothing at first sight.
+    fn load_blocking<E: Send + Sync + 'static>(
+        mut self,
+        loader: impl FnOnce() -> Result<A::Value, E>,
+    ) -> Result<A::Value, Arc<E>> {
+        loop {
+            match self.step() {
+                Step::Hit(value) => return Ok(value),
+                Step::Lead(leader) => {
+                    let result = {
+                        let _leading = Leading::enter(leader.lead());
+                        loader()
+                    };
+                    return leader.finish::<A, E>(result);
                 }
+                Step::Alone => return self.alone(loader()),
+                Step::Join(ticket, _notes) => {
+                    if let Some(result) = hear::<K, V, A, E>(block_on(ticket)) {
+                        return result;
+                    }
+                }
+                Step::Full(ready) => self.has_waited(ready.wait()),
             }
-            Step::Full(ready) => call.has_waited(ready.wait()),
         }
     }
 }
@@ -65,6 +79,9 @@ where
     E: Send + Sync + 'static,
 {
     let mut call = Call::new(front, place, ask);
+    if let Some(value) = call.hit() {
+        return Ok(value);
+    }
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -132,9 +149,21 @@ where
     A: Ask<K, V>,
     P: Place,
 {
+    #[inline]
     fn new(front: &'a Front<K, V>, place: P, ask: A) -> Self {
         let (hash, shard) = front.route(place, &ask);
         Self { front, place, hash, shard, ask, missed: false, closed: false }
+    }
+
+    /// What most calls find, at the price of a look-up: the value, counted.
+    #[inline]
+    fn hit(&self) -> Option<A::Value> {
+        let pinned = reclaim::pin();
+        let (validity, is_key) =
+            (self.front.validity(self.place), |key: &K| self.ask.equivalent(key));
+        let live = self.shard.find(self.hash, is_key, validity, &pinned)?;
+        self.front.hit(self.place, Found { live, shard: self.shard }, &pinned);
+        Some(A::view(live.value()).clone())
     }
 
     fn step(&mut self) -> Step<'a, K, V, A, P> {

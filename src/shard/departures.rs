@@ -5,7 +5,7 @@
 //! thread. Knows neither the store nor the index. Layer: shard.
 
 use super::entry::EntryRef;
-use super::graves::{Departed, Graves, Remains};
+use super::graves::{Departed, Graves, KEPT, Remains};
 use super::index::Table;
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
@@ -235,7 +235,7 @@ impl<K, V> Departures<K, V> {
 
     /// Gives back what is kept for the next entries that leave.
     pub(super) fn rest(&mut self) {
-        self.left.shrink_to_fit();
+        self.left.shrink_to(KEPT);
         self.graves.rest();
         if std::mem::take(&mut self.is_owed_a_visit) {
             (0..VISITS).for_each(|_| reclaim::tidy());

@@ -17,6 +17,9 @@ use std::collections::VecDeque;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+/// Room that a shard keeps in each of its lists while it rests, so that what comes now and then allocates nothing.
+pub(super) const KEPT: usize = 32;
+
 /// What a batch holds.
 pub(super) enum Remains<K, V> {
     /// An entry, and why it left; no cause if nobody ever saw it.
@@ -101,9 +104,9 @@ impl<K, V> Graves<K, V> {
 
     /// Gives back the memory that is kept for batches to come.
     pub(super) fn rest(&mut self) {
-        self.spare = Vec::new();
-        self.open.shrink_to_fit();
-        self.sealed.shrink_to_fit();
+        self.spare.retain(|batch| batch.capacity() <= KEPT);
+        self.open.shrink_to(KEPT);
+        self.sealed.shrink_to(KEPT);
     }
 
     /// Frees everything at once. The caller has seen to it that no reader is left.

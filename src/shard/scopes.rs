@@ -6,6 +6,7 @@
 //! the shard's own tree, entry by entry, and the caller does none of it. Entries of the global scope are
 //! not listed: what evicts it evicts all. Layer: shard.
 
+use super::graves::KEPT;
 use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
 use crate::scope::trim::Trim;
@@ -319,7 +320,7 @@ impl Scopes {
 
     /// Gives back what is kept for the next scopes that change.
     pub(super) fn rest(&mut self) {
-        self.changed.shrink_to_fit();
+        self.changed.shrink_to(KEPT);
     }
 
     fn forget(&mut self, number: u32) {

@@ -9,6 +9,7 @@ use super::Shard;
 use super::command::{Command, Message};
 use super::departures::Panics;
 use super::fold::{Fold, Settings};
+use super::graves::KEPT;
 use super::groups::Group;
 use super::pending::Pending;
 use super::scopes::Scopes;
@@ -345,7 +346,7 @@ impl<K: Eq, V> Worker<K, V> {
     fn rest(&mut self) {
         self.fold.departures.rest();
         self.fold.scopes.rest();
-        self.commands.shrink_to_fit();
-        self.fresh.shrink_to_fit();
+        self.commands.shrink_to(KEPT);
+        self.fresh.shrink_to(KEPT);
     }
 }
