@@ -14,7 +14,7 @@ use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
 use crate::shard::departures::{Part, Subscriber};
-use crate::shard::entry::{Entry, Expiry, Live, Validity};
+use crate::shard::entry::{Entry, Expiry, Live, Span, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
 use crate::shard::rouse;
@@ -169,9 +169,9 @@ impl<K, V> Front<K, V> {
         place.time_to_live().or_else(of_level).or(self.time_to_live)
     }
 
-    /// Whether values expire even if nobody says so.
-    pub(crate) fn ages(&self, place: impl Place) -> bool {
-        self.lifetime(place).is_some() || self.time_to_idle.is_some()
+    /// Which times a value has if nobody says so.
+    pub(crate) fn span(&self, place: impl Place) -> Span {
+        Span::of(self.lifetime(place).is_some(), self.time_to_idle.is_some())
     }
 
     /// When a value that is stored now expires, with a time to live of its own or that of its scope.

@@ -202,8 +202,8 @@ where
                 return if self.closed { Step::Alone } else { ready() };
             }
             let key = owned.take().unwrap_or_else(|| self.ask.key());
-            let mortal = self.front.ages(self.place);
-            let draft = Flight::draft(self.hash.local(), self.place.now(), mortal, key);
+            let span = self.front.span(self.place);
+            let draft = Flight::draft(self.hash.local(), self.place.now(), span, key);
             match self.shard.claim(self.hash, seen, draft, &pinned) {
                 Ok(permit) => {
                     self.front.count(self.place, pinned.lane(), Caller::Load);

@@ -15,7 +15,7 @@ pub(super) use super::link::Filter;
 pub(crate) use super::link::{Head, Link};
 pub(crate) use super::op::{Kind, Op};
 use super::pending::Draft;
-pub(crate) use super::state::{Expiry, State, Validity};
+pub(crate) use super::state::{Expiry, Span, State, Validity};
 use crate::clock::{Clock, NEVER};
 pub(crate) use crate::scope::ScopeStamp;
 use crate::store::{Resident, Slot, Store, Tick};
@@ -38,28 +38,21 @@ pub(crate) struct Entry<K, V> {
     value: UnsafeCell<MaybeUninit<V>>,
 }
 
-/// An entry that can expire. Only such carry their times: others are smaller by them.
+/// An entry that can expire. Only such carry a time: others are smaller by it.
 #[repr(C)]
 struct Mortal<K, V> {
     entry: Entry<K, V>,
-    times: Times,
-}
-
-/// When an entry expires.
-struct Times {
-    /// As things stand: readers move it, up to the deadline, until one of them sees that it has passed.
+    /// When it expires as things stand: readers move it in caches with a time to idle, until one of them sees that
+    /// it has passed.
     due: tally::AtomicU64,
-    /// However often it is read. Written before the entry is [`State::Live`].
-    deadline: tally::AtomicU64,
 }
 
-impl Times {
-    fn new(expiry: Expiry) -> Self {
-        Self {
-            due: tally::AtomicU64::new(expiry.first()),
-            deadline: tally::AtomicU64::new(expiry.deadline),
-        }
-    }
+/// An entry that expires however often it is read.
+#[repr(C)]
+struct Bounded<K, V> {
+    mortal: Mortal<K, V>,
+    /// How far readers may move it. Written before the entry is [`State::Live`].
+    deadline: tally::AtomicU64,
 }
 
 // SAFETY: [invariant: published-immutable] an entry is shared only after it was made; its value is
@@ -106,19 +99,26 @@ impl<'g, K, V> Seen<'g, K, V> {
         alive.then_some(Live(self))
     }
 
-    /// Its times, if it can expire.
-    fn times(self) -> Option<&'g Times> {
+    /// When it is due, if it can expire.
+    fn due(self) -> Option<&'g tally::AtomicU64> {
         let mortal = self.entry().op.is_mortal().then(|| self.at.cast::<Mortal<K, V>>())?;
         // SAFETY: [invariant: mortal] the header says what was made, and `at` is what came from its
         // making; it outlives the pin [invariant: pinned-walk].
-        Some(&unsafe { mortal.as_ref() }.times)
+        Some(&unsafe { mortal.as_ref() }.due)
+    }
+
+    /// How far that may be moved, if not for ever.
+    fn deadline(self) -> Option<&'g tally::AtomicU64> {
+        let bounded = self.entry().op.is_bounded().then(|| self.at.cast::<Bounded<K, V>>())?;
+        // SAFETY: [invariant: mortal] as in `due`.
+        Some(&unsafe { bounded.as_ref() }.deadline)
     }
 
     /// Whether it has expired, for good: whoever sees it first makes it final, so that no slower reader
     /// can extend its life after. Reads the clock only if the entry can expire.
     #[cold]
     pub(super) fn has_expired(self, clock: &Clock) -> bool {
-        let Some(Times { due, .. }) = self.times() else { return false };
+        let Some(due) = self.due() else { return false };
         // Relaxed: final once it is there.
         if due.load(tally::Ordering::Relaxed) == OVER {
             return true;
@@ -140,9 +140,12 @@ impl<'g, K, V> Seen<'g, K, V> {
     pub(super) unsafe fn finish(self, value: V, expiry: Expiry) -> Result<(), V> {
         let entry = self.entry();
         debug_assert!(entry.op.is_mortal() || expiry.first() == NEVER, "an immortal would expire");
-        if let Some(Times { due, deadline }) = self.times() {
+        debug_assert!(entry.op.is_bounded() || expiry.span() != Span::Bounded, "no room for both");
+        if let Some(due) = self.due() {
             // Relaxed: published by the change below.
             due.store(expiry.first(), tally::Ordering::Relaxed);
+        }
+        if let Some(deadline) = self.deadline() {
             // Relaxed: published by the change below.
             deadline.store(expiry.deadline, tally::Ordering::Relaxed);
         }
@@ -188,9 +191,10 @@ impl<'g, K, V> Live<'g, K, V> {
     /// Lets the entry live until `idle`, or its deadline; called by readers of caches that have a time
     /// to idle.
     pub(crate) fn extend_idle(self, idle: u64) {
-        let Some(Times { due, deadline }) = self.0.times() else { return };
+        let Some(due) = self.0.due() else { return };
         // Relaxed: the deadline was written before the entry was shared.
-        let until = idle.min(deadline.load(tally::Ordering::Relaxed));
+        let deadline = self.0.deadline().map_or(NEVER, |at| at.load(tally::Ordering::Relaxed));
+        let until = idle.min(deadline);
         // Relaxed: see `has_expired`.
         let _ = due.fetch_update(tally::Ordering::Relaxed, tally::Ordering::Relaxed, |due| {
             (due != OVER && due < until).then_some(until)
@@ -219,33 +223,37 @@ impl<K, V> Entry<K, V> {
         value: V,
     ) -> Draft<Self> {
         let op = Op::new(Kind::Write, hash, State::Live);
-        let times = (expiry.first() != NEVER).then(|| Times::new(expiry));
-        let entry = Self::make(op, stamp, times, key, MaybeUninit::new(value));
+        let entry = Self::make(op, stamp, (expiry.span(), expiry), key, MaybeUninit::new(value));
         // SAFETY: [invariant: draft] made just now and shared with nobody.
         unsafe { Draft::of(entry) }
     }
 
     /// The entry that a load will fill. Its own `op` is in no chain until the fold has published it:
-    /// the flight's is. `mortal`: whether its value will be able to expire.
-    pub(super) fn loading(hash: u32, stamp: ScopeStamp, mortal: bool, key: K) -> NonNull<Self> {
+    /// the flight's is. `span`: which times its value will have.
+    pub(super) fn loading(hash: u32, stamp: ScopeStamp, span: Span, key: K) -> NonNull<Self> {
         let op = Op::new(Kind::Write, hash, State::Loading);
-        let times = mortal.then(|| Times::new(Expiry::NEVER));
-        Self::make(op, stamp, times, key, MaybeUninit::uninit())
+        Self::make(op, stamp, (span, Expiry::NEVER), key, MaybeUninit::uninit())
     }
 
     fn make(
         op: Op,
         stamp: ScopeStamp,
-        times: Option<Times>,
+        (span, expiry): (Span, Expiry),
         key: K,
         value: MaybeUninit<V>,
     ) -> NonNull<Self> {
         let value = UnsafeCell::new(value);
-        let Some(times) = times else {
+        if span == Span::Endless {
             return NonNull::from(Box::leak(Box::new(Self { op, stamp, key, value })));
-        };
-        let entry = Self { op: op.of_mortal(), stamp, key, value };
-        NonNull::from(Box::leak(Box::new(Mortal { entry, times }))).cast()
+        }
+        let op = op.of_mortal(span == Span::Bounded);
+        let due = tally::AtomicU64::new(expiry.first());
+        let mortal = Mortal { entry: Self { op, stamp, key, value }, due };
+        if span == Span::Mortal {
+            return NonNull::from(Box::leak(Box::new(mortal))).cast();
+        }
+        let deadline = tally::AtomicU64::new(expiry.deadline);
+        NonNull::from(Box::leak(Box::new(Bounded { mortal, deadline }))).cast()
     }
 
     /// Frees an entry and gives what it held. No value if it never had one.
@@ -255,8 +263,11 @@ impl<K, V> Entry<K, V> {
     /// It came from `make` and nobody else can reach it any more.
     pub(super) unsafe fn unmake(at: NonNull<Self>) -> (K, Option<V>) {
         // SAFETY: [invariant: mortal] the caller has the entry to itself.
-        let is_mortal = unsafe { at.as_ref() }.op.is_mortal();
-        let entry = if is_mortal {
+        let op = &unsafe { at.as_ref() }.op;
+        let entry = if op.is_bounded() {
+            // SAFETY: [invariant: mortal] the header says what was boxed.
+            unsafe { Box::from_raw(at.cast::<Bounded<K, V>>().as_ptr()) }.mortal.entry
+        } else if op.is_mortal() {
             // SAFETY: [invariant: mortal] the header says what was boxed.
             unsafe { Box::from_raw(at.cast::<Mortal<K, V>>().as_ptr()) }.entry
         } else {
@@ -475,8 +486,8 @@ impl<K, V> Resident for EntryRef<K, V> {
     }
 
     fn deadline(&self) -> u64 {
-        let times = self.seen().times();
+        let due = self.seen().due();
         // Relaxed: a reader's extension that is missed here is seen when the timer fires.
-        times.map_or(NEVER, |times| times.due.load(tally::Ordering::Relaxed))
+        due.map_or(NEVER, |due| due.load(tally::Ordering::Relaxed))
     }
 }

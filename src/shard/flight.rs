@@ -9,7 +9,7 @@
 //! shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, State};
+use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, Span, State};
 use super::pending::Draft;
 use crate::scope::place::Place;
 use crate::sync::reclaim::{self, Guard};
@@ -54,8 +54,8 @@ pub(crate) type Ticket<V> = slot::Receiver<Outcome<V>>;
 
 impl<K, V> Flight<K, V> {
     /// A load that is ready to be submitted, and the entry it will fill.
-    pub(crate) fn draft(hash: u32, stamp: ScopeStamp, mortal: bool, key: K) -> Draft<Self> {
-        let entry = Entry::loading(hash, stamp, mortal, key);
+    pub(crate) fn draft(hash: u32, stamp: ScopeStamp, span: Span, key: K) -> Draft<Self> {
+        let entry = Entry::loading(hash, stamp, span, key);
         Draft::new(Box::new(Self {
             op: Op::new(Kind::Load, hash, State::Void),
             entry: EntryRef(entry),

@@ -3,7 +3,7 @@
 /// The keyed 64-bit hash of a key.
 ///
 /// ```text
-/// 63 ........ 42 ........ 32 | 31 ........... 10 | 9 ... 2 | 1 0
+/// 63 ........ 42 ........ 32 | 31 ........... 11 | 10 .. 3 | 2 .. 0
 ///  shard (high bits decide)  |  home bucket      |  tag    | unused
 ///          pending slot      |  (high bits decide)
 /// ```
@@ -33,7 +33,7 @@ impl KeyHash {
 }
 
 /// The bits that a local hash leaves to whoever keeps it.
-pub(super) const FREE_BITS: u32 = 0b11;
+pub(super) const FREE_BITS: u32 = 0b111;
 
 /// The tag byte of a local hash, never zero: zero marks an empty cell.
 #[inline]

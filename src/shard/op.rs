@@ -33,11 +33,12 @@ pub(crate) enum Kind {
     Farewell,
 }
 
-/// The forms of a header: its kind, and of a write whether it is that of an entry that can expire.
+/// The forms of a header: its kind, and of a write which times its entry has.
 const WRITE: u32 = 0;
-const MORTAL: u32 = 1;
-const LOAD: u32 = 2;
-const FAREWELL: u32 = 3;
+const LOAD: u32 = 1;
+const FAREWELL: u32 = 2;
+const MORTAL: u32 = 0b100;
+const BOUNDED: u32 = 0b101;
 
 impl Op {
     /// The largest depth that a header can tell; what is deeper is told as this.
@@ -59,10 +60,10 @@ impl Op {
         }
     }
 
-    /// The header of an entry that can expire, from one that cannot.
-    pub(super) fn of_mortal(self) -> Self {
+    /// The header of an entry that can expire, from one that cannot. `bounded`: however often it is read.
+    pub(super) fn of_mortal(self, bounded: bool) -> Self {
         debug_assert!(self.name & FREE_BITS == WRITE, "only entries expire");
-        Self { name: self.name | MORTAL, ..self }
+        Self { name: self.name | if bounded { BOUNDED } else { MORTAL }, ..self }
     }
 
     /// The local hash of the operation's key.
@@ -83,7 +84,12 @@ impl Op {
     /// Whether it is the header of an entry that can expire.
     #[inline]
     pub(super) fn is_mortal(&self) -> bool {
-        self.name & FREE_BITS == MORTAL
+        self.name & MORTAL != 0
+    }
+
+    /// Whether it is the header of an entry that expires however often it is read.
+    pub(super) fn is_bounded(&self) -> bool {
+        self.name & FREE_BITS == BOUNDED
     }
 
     /// How many operations that a fold can take hang from here on, this one included. Who may wait for the
@@ -111,10 +117,14 @@ mod tests {
         let hash = KeyHash(u64::MAX).local();
         for kind in [Kind::Write, Kind::Load, Kind::Farewell] {
             let op = Op::new(kind, hash, State::Void);
-            assert_eq!((op.hash(), op.kind(), op.is_mortal()), (hash, kind, false));
+            let forms = (op.hash(), op.kind(), op.is_mortal(), op.is_bounded());
+            assert_eq!(forms, (hash, kind, false, false));
         }
-        let mortal = Op::new(Kind::Write, hash, State::Live).of_mortal();
-        assert_eq!((mortal.hash(), mortal.kind(), mortal.is_mortal()), (hash, Kind::Write, true));
+        for bounded in [false, true] {
+            let op = Op::new(Kind::Write, hash, State::Live).of_mortal(bounded);
+            let forms = (op.hash(), op.kind(), op.is_mortal(), op.is_bounded());
+            assert_eq!(forms, (hash, Kind::Write, true, bounded));
+        }
     }
 
     /// What a cached pair costs beside key and value, before index and store add theirs.

@@ -58,8 +58,34 @@ pub(crate) struct Expiry {
     pub(crate) idle: u64,
 }
 
+/// Which times an entry has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Span {
+    /// None: it cannot expire.
+    Endless,
+    /// When it is due: a deadline that stays, or one that readers move.
+    Mortal,
+    /// When it is due, which readers move, and how far they may.
+    Bounded,
+}
+
+impl Span {
+    /// The room for a deadline, for a time to idle, for both or for neither.
+    pub(crate) fn of(has_deadline: bool, has_idle: bool) -> Self {
+        match (has_deadline, has_idle) {
+            (false, false) => Self::Endless,
+            (true, true) => Self::Bounded,
+            (true, false) | (false, true) => Self::Mortal,
+        }
+    }
+}
+
 impl Expiry {
     pub(crate) const NEVER: Self = Self { deadline: NEVER, idle: NEVER };
+
+    pub(super) fn span(self) -> Span {
+        Span::of(self.deadline != NEVER, self.idle != NEVER)
+    }
 
     /// Whichever comes first.
     pub(super) fn first(self) -> u64 {

@@ -1,6 +1,7 @@
 //! Submit, read and fold: what a reader of the pending table and the index may see.
 
 use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use crate::shard::entry::Span;
 use crate::shard::flight::{Flight, LoadPermit};
 use crate::shard::hash::KeyHash;
 use crate::shard::worker::Worker;
@@ -13,7 +14,7 @@ const CAPACITY: u64 = 100;
 pub(super) fn claim(rig: &Rig<Tracked>, key: u8) -> (KeyHash, LoadPermit<u8, Tracked>) {
     let (hash, pinned) = (rig.hash(&key), reclaim::pin());
     let (seen, _) = rig.shard().survey(hash, |k| *k == key, rig.validity(), &pinned);
-    let draft = Flight::draft(hash.local(), rig.stamp(), false, key);
+    let draft = Flight::draft(hash.local(), rig.stamp(), Span::Endless, key);
     (hash, rig.shard().claim(hash, seen, draft, &pinned).ok().expect("nobody else is here yet"))
 }
 
