@@ -1,4 +1,4 @@
-//! A value for each slot that costs nothing while every slot has the usual one.
+//! A value for each slot, or each few, that costs nothing while all have the usual one.
 //!
 //! *Owns* the values of slots, in segments as the nodes are. *Does not know* which slots are occupied: whoever does
 //! says when a segment has none.
@@ -9,14 +9,17 @@
 use super::Slot;
 use super::segments::{SLOTS, Segment, growth, place};
 
-/// One `T` a slot, beside the nodes: what most stores need of no entry would cost all of them if it
-/// were in the nodes.
-pub(crate) struct Column<T> {
+/// One `T` for every `1 << SHARED` slots, beside the nodes: what most stores need of no entry would cost all of them
+/// if it were in the nodes.
+pub(crate) struct Column<T, const SHARED: u32 = 0> {
     usual: T,
     segments: Vec<Vec<T>>,
 }
 
-impl<T: Copy + PartialEq> Column<T> {
+impl<T: Copy + PartialEq, const SHARED: u32> Column<T, SHARED> {
+    /// Values of a segment.
+    const FULL: usize = SLOTS >> SHARED;
+
     /// A column in which every slot has the `usual` value. Allocates nothing.
     pub(crate) const fn new(usual: T) -> Self {
         Self { usual, segments: Vec::new() }
@@ -24,7 +27,7 @@ impl<T: Copy + PartialEq> Column<T> {
 
     #[inline]
     pub(crate) fn get(&self, slot: Slot) -> T {
-        let (at, within) = place(slot);
+        let (at, within) = Self::place(slot);
         let value = self.segments.get(at).and_then(|values| values.get(within));
         value.copied().unwrap_or(self.usual)
     }
@@ -37,7 +40,7 @@ impl<T: Copy + PartialEq> Column<T> {
     /// Has `change` make another value of what a slot has.
     #[inline]
     pub(crate) fn change<O>(&mut self, slot: Slot, change: impl FnOnce(&mut T) -> O) -> O {
-        let (at, within) = place(slot);
+        let (at, within) = Self::place(slot);
         match self.segments.get_mut(at).and_then(|values| values.get_mut(within)) {
             Some(place) => change(place),
             None => {
@@ -78,16 +81,22 @@ impl<T: Copy + PartialEq> Column<T> {
         let values = &mut self.segments[at];
         let missing = within + 1 - values.len();
         if values.capacity() - values.len() < missing {
-            let more = growth(at * SLOTS + values.len()).max(missing);
-            values.reserve_exact(more.min(SLOTS - values.len()));
+            let more = growth(at * Self::FULL + values.len()).max(missing);
+            values.reserve_exact(more.min(Self::FULL - values.len()));
         }
         values.resize(within, self.usual);
         values.push(value);
     }
+
+    #[inline]
+    fn place(slot: Slot) -> (Segment, usize) {
+        let (at, within) = place(slot);
+        (at, within >> SHARED)
+    }
 }
 
 #[cfg(any(test, cache_fuzz))]
-impl<T> Column<T> {
+impl<T, const SHARED: u32> Column<T, SHARED> {
     /// What the slots have that have memory.
     pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
         self.segments.iter().flatten()
@@ -95,13 +104,13 @@ impl<T> Column<T> {
 
     /// How many slots there is memory for.
     pub(crate) fn room(&self) -> usize {
-        self.segments.iter().map(Vec::capacity).sum()
+        self.segments.iter().map(|values| values.capacity() << SHARED).sum()
     }
 
     /// Holds that segments without memory in `nodes`, which tells the memory of each, have none here.
     pub(crate) fn validate(&self, nodes: impl Fn(Segment) -> usize) {
         for (at, values) in self.segments.iter().enumerate() {
-            assert!(values.capacity() <= SLOTS, "segment {at} is too large");
+            assert!(values.capacity() <= SLOTS >> SHARED, "segment {at} is too large");
             assert!(values.capacity() == 0 || nodes(at) > 0, "segment {at} keeps its memory");
         }
     }
@@ -114,7 +123,7 @@ mod tests {
 
     #[test]
     fn a_column_grows_by_an_eighth_and_when_it_is_full_up_to_a_segment() {
-        let mut column = Column::new(1);
+        let mut column = <Column<_>>::new(1);
         for slot in 0..5000 {
             let full = slot as usize;
             let room = column.room();
@@ -131,7 +140,7 @@ mod tests {
     #[test]
     fn a_vacated_segment_has_no_memory_and_usual_values() {
         let slots = 20 * SLOTS as u32;
-        let mut column = Column::new(1);
+        let mut column = <Column<_>>::new(1);
         (0..slots).for_each(|slot| column.set(slot, 2));
         column.vacate(3);
         assert_eq!(column.room(), 19 * SLOTS);
@@ -142,5 +151,17 @@ mod tests {
         (0..3).for_each(|segment| column.vacate(segment));
         assert_eq!((column.room(), column.segments.len()), (0, 0));
         assert!(column.segments.capacity() <= 8, "the list of segments is short, too");
+    }
+
+    #[test]
+    fn neighbours_that_share_have_one_value_and_an_eighth_of_the_memory() {
+        let mut column = Column::<u8, 3>::new(0);
+        column.set(2 * SLOTS as u32 - 1, 5);
+        let (first, last) = (2 * SLOTS as u32 - 8, 2 * SLOTS as u32 - 1);
+        assert!((first..=last).all(|slot| column.get(slot) == 5));
+        assert_eq!([column.get(first - 1), column.get(last + 1)], [0, 0]);
+        assert_eq!((column.values().count(), column.room()), (SLOTS / 8, SLOTS));
+        column.vacate(1);
+        assert_eq!((column.get(first), column.room()), (0, 0));
     }
 }

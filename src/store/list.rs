@@ -4,7 +4,7 @@
 //! an order means: [`policy`](super::policy) orders slots by recency, [`wheel`](super::wheel) by time.
 //!
 //! A slot takes part in two lists at once, one per [`Chain`]: every node is in the order of eviction, so
-//! those links are in the nodes; timers are for few or none, so theirs are in a [`Column`]. A list is
+//! those links are in the nodes; timers are for few or none, so theirs are beside them. A list is
 //! circular through its end, and an end is a link like any other: its number lies above all slots. So a
 //! slot is unlinked without knowing which list holds it, and two lists are joined in constant time
 //! without visiting what they hold.
@@ -15,7 +15,6 @@
 use std::num::NonZeroU32;
 
 use super::Slot;
-use super::column::Column;
 use super::segments::Segments;
 
 /// Lists in a row, one for each bit of its occupancy word.
@@ -58,24 +57,6 @@ impl<R> Chain for Nodes<R> {
     #[cfg(any(test, cache_fuzz))]
     fn linked(&self) -> usize {
         self.iter().filter(|(_, node)| node.recency != Links::DETACHED).count()
-    }
-}
-
-/// The chain the timer wheel orders.
-impl Chain for Column<Links> {
-    #[cfg(any(test, cache_fuzz))]
-    fn links(&self, slot: Slot) -> Links {
-        self.get(slot)
-    }
-
-    #[inline]
-    fn change_links<O>(&mut self, slot: Slot, change: impl FnOnce(&mut Links) -> O) -> O {
-        self.change(slot, change)
-    }
-
-    #[cfg(any(test, cache_fuzz))]
-    fn linked(&self) -> usize {
-        self.values().filter(|&&links| links != Links::DETACHED).count()
     }
 }
 

@@ -101,15 +101,15 @@ impl<R: Resident> Store<R> {
         self.weights.set(slot, weight);
         let old = std::mem::replace(&mut self.nodes[slot].resident, resident);
         self.policy.replace(&mut self.nodes);
-        self.wheel.replace(slot, resident.deadline(), old.deadline());
+        self.wheel.schedule(slot, resident.deadline());
         old
     }
 
     /// Takes a resident out.
     pub(crate) fn remove(&mut self, slot: Slot) -> R {
         self.weight -= u64::from(self.weights.get(slot));
-        self.wheel.cancel(slot);
         let (resident, vacated) = self.policy.remove(&mut self.nodes, slot);
+        self.wheel.cancel(slot, &self.nodes);
         self.vacated = vacated;
         if let Some(segment) = vacated {
             self.weights.vacate(segment);

@@ -16,7 +16,7 @@
 use std::collections::HashSet;
 
 use super::column::Column;
-use super::list::{Links, Lists, Nodes, PER_ROW};
+use super::list::{Chain, Links, Lists, Nodes, PER_ROW};
 use super::segments::Segment;
 use super::{Resident, Slot};
 
@@ -33,18 +33,55 @@ const DIGIT: u64 = PER_ROW as u64 - 1;
 /// there.
 const HORIZON: u64 = DIGIT << (DIGIT_BITS * (LEVELS - 1));
 
+/// Slots that share a timer, neighbours: a timer of its own would cost each entry as much memory as its place in the
+/// order of eviction does. What is written at about the same time lies side by side, and expires at about the same time.
+const GROUP: u32 = 1 << SHARED;
+const SHARED: u32 = 3;
+
 /// Entries by the time at which they expire.
 pub(crate) struct Wheel {
-    slots: Lists<LEVELS>,
-    /// Beside the nodes, for without a deadline there are none.
-    links: Column<Links>,
+    /// The groups, by the first slot of each.
+    groups: Lists<LEVELS>,
+    timers: Timers,
     /// The tick up to which nothing is left to do but in slots that begin at it or before.
     elapsed: u64,
     /// The ticks that were over at the latest `now`.
     asked: u64,
 }
 
-/// A slot of the wheel that has nodes, and the tick from which they must be looked at.
+/// Beside the nodes, for without a deadline there are none.
+pub(super) type Timers = Column<Timer, SHARED>;
+
+/// The timer of a group.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) struct Timer {
+    links: Links,
+    /// The tick from which the group must be looked at: none of its entries is due before.
+    due: u64,
+}
+
+impl Timer {
+    const UNSET: Self = Self { links: Links::DETACHED, due: u64::MAX };
+}
+
+impl Chain for Timers {
+    #[cfg(any(test, cache_fuzz))]
+    fn links(&self, slot: Slot) -> Links {
+        self.get(slot).links
+    }
+
+    #[inline]
+    fn change_links<O>(&mut self, slot: Slot, change: impl FnOnce(&mut Links) -> O) -> O {
+        self.change(slot, |timer| change(&mut timer.links))
+    }
+
+    #[cfg(any(test, cache_fuzz))]
+    fn linked(&self) -> usize {
+        self.values().filter(|timer| timer.links != Links::DETACHED).count()
+    }
+}
+
+/// A slot of the wheel that has groups, and the tick from which they must be looked at.
 struct Event {
     start: u64,
     list: usize,
@@ -52,44 +89,52 @@ struct Event {
 
 impl Wheel {
     pub(crate) const fn new() -> Self {
-        Self { slots: Lists::new(), links: Column::new(Links::DETACHED), elapsed: 0, asked: 0 }
+        Self { groups: Lists::new(), timers: Column::new(Timer::UNSET), elapsed: 0, asked: 0 }
     }
 
-    /// Hangs a slot that is not scheduled under its resident's deadline, if it has one.
-    pub(crate) fn schedule(&mut self, slot: Slot, deadline: u64) {
-        if deadline != u64::MAX {
-            let list = self.place(deadline.div_ceil(TICK));
-            self.slots.push(&mut self.links, list, slot);
-        }
-    }
-
-    /// Sees that a node whose resident was replaced is looked at in time. A timer that is not too late for
-    /// the new deadline stays, and moves on when it fires: so a key that is often written costs one move
-    /// per life, not per write.
-    pub(crate) fn replace(&mut self, slot: Slot, deadline: u64, was: u64) {
-        if deadline < was || deadline == u64::MAX {
-            self.cancel(slot);
-            self.schedule(slot, deadline);
-        }
-    }
-
-    /// Takes a node off the wheel, if it is scheduled.
+    /// Sees that a resident that is new in its slot is looked at in time, if it can expire. A timer that is not too
+    /// late for it stays, and moves on when it fires: so a key that is often written costs one move per life, not per
+    /// write.
     #[inline]
-    pub(crate) fn cancel(&mut self, slot: Slot) {
-        if !self.links.is_empty() {
-            self.slots.unlink(&mut self.links, slot);
+    pub(crate) fn schedule(&mut self, slot: Slot, deadline: u64) {
+        if deadline == u64::MAX {
+            return;
+        }
+        let due = deadline.div_ceil(TICK);
+        if due < self.timers.get(slot).due {
+            self.set(first_of(slot), due);
+        }
+    }
+
+    /// Hangs a group where it is looked at in the tick `due`.
+    fn set(&mut self, group: Slot, due: u64) {
+        self.unset(group);
+        self.timers.change(group, |timer| timer.due = due);
+        let list = self.place(due);
+        self.groups.push(&mut self.timers, list, group);
+    }
+
+    fn unset(&mut self, group: Slot) {
+        self.groups.unlink(&mut self.timers, group);
+        self.timers.set(group, Timer::UNSET);
+    }
+
+    /// Notes that a slot has become empty. Its group's timer stays, unless the others are empty, too.
+    #[inline]
+    pub(crate) fn cancel<R>(&mut self, slot: Slot, nodes: &Nodes<R>) {
+        if !self.timers.is_empty() && members(slot).all(|member| nodes.get(member).is_none()) {
+            self.unset(first_of(slot));
         }
     }
 
     /// Gives the memory back of a segment of which no slot is in use any more.
     pub(crate) fn vacate(&mut self, segment: Segment) {
-        self.links.vacate(segment);
+        self.timers.vacate(segment);
     }
 
-    /// The next node whose deadline is not after `now`. It stays scheduled, and is the answer again
-    /// until it is cancelled.
+    /// The next node whose deadline is not after `now`. It is the answer again until it is removed.
     ///
-    /// Each node looked at costs one unit of `budget`.
+    /// Each node looked at costs one unit of `budget`, but one that has begun with a group ends it.
     pub(crate) fn next_expired<R: Resident>(
         &mut self,
         nodes: &Nodes<R>,
@@ -100,13 +145,21 @@ impl Wheel {
         while let Some(event) = self.due() {
             *budget = budget.checked_sub(1)?;
             self.elapsed = self.elapsed.max(event.start);
-            let slot = self.slots.first(event.list)?;
-            let deadline = nodes[slot].resident.deadline();
-            if deadline <= now {
-                return Some(slot);
+            let group = self.groups.first(event.list)?;
+            let (mut looks, mut next) = (0, u64::MAX);
+            for slot in members(group) {
+                let Some(node) = nodes.get(slot) else { continue };
+                looks += 1;
+                let deadline = node.resident.deadline();
+                // For a neighbour that cannot expire not even the end of time is late.
+                if deadline <= now && deadline != u64::MAX {
+                    return Some(slot);
+                }
+                next = next.min(deadline);
             }
-            self.cancel(slot);
-            self.schedule(slot, deadline);
+            *budget = budget.saturating_sub(looks.max(1) - 1);
+            self.unset(group);
+            self.schedule(group, next);
         }
         self.elapsed = self.asked;
         None
@@ -132,7 +185,7 @@ impl Wheel {
         let events = (0..LEVELS).filter_map(|level| {
             let shift = DIGIT_BITS * level;
             let current = self.elapsed >> shift;
-            let distance = self.slots.distance(level, (current & DIGIT) as u32)?;
+            let distance = self.groups.distance(level, (current & DIGIT) as u32)?;
             let index = current + u64::from(distance);
             Some(Event { start: index << shift, list: list_of(level, index) })
         });
@@ -151,31 +204,53 @@ impl Wheel {
 
 #[cfg(test)]
 impl Wheel {
-    pub(crate) fn links(&self) -> &Column<Links> {
-        &self.links
+    pub(crate) fn timers(&self) -> &Timers {
+        &self.timers
     }
 }
 
 #[cfg(any(test, cache_fuzz))]
 impl Wheel {
-    /// Checks that every node hangs where it will be looked at in time, and nothing else hangs.
+    /// Checks that every group hangs where it will be looked at in time, and nothing else hangs.
     pub(crate) fn validate<R: Resident>(&self, nodes: &Nodes<R>) {
-        self.links.validate(|segment| nodes.room_of(segment));
-        let members = self.slots.validate(&self.links);
-        for &(list, slot) in &members {
+        self.timers.validate(|segment| nodes.room_of(segment));
+        let hanging = self.groups.validate(&self.timers);
+        for &(list, group) in &hanging {
             let (level, digit) = (list / PER_ROW, list as u64 % PER_ROW as u64);
             let shift = DIGIT_BITS * level;
             let ahead = digit.wrapping_sub(self.elapsed >> shift) & DIGIT;
             let start = ((self.elapsed >> shift) + ahead) << shift;
-            let due = nodes[slot].resident.deadline().div_ceil(TICK).max(self.elapsed);
-            assert!(start <= due, "slot {slot} is due at tick {due}, its list begins at {start}");
+            let due = self.timers.get(group).due.max(self.elapsed);
+            assert!(start <= due, "group {group} is due at tick {due}, its list begins at {start}");
+            assert_eq!(group, first_of(group), "a group hangs by its first slot");
+            let is_used = members(group).any(|slot| nodes.get(slot).is_some());
+            assert!(is_used, "group {group} has a timer and no entry");
         }
-        let scheduled: HashSet<Slot> = members.iter().map(|&(_, slot)| slot).collect();
+        let hanging: HashSet<Slot> = hanging.iter().map(|&(_, group)| group).collect();
         for (slot, node) in nodes.iter() {
-            let mortal = node.resident.deadline() != u64::MAX;
-            assert!(!mortal || scheduled.contains(&slot), "slot {slot} is mortal and has no timer");
+            let deadline = node.resident.deadline();
+            if deadline != u64::MAX {
+                assert!(
+                    hanging.contains(&first_of(slot)),
+                    "slot {slot} can expire, its group has no timer"
+                );
+                let due = self.timers.get(slot).due;
+                assert!(due <= deadline.div_ceil(TICK), "slot {slot}: its group is due at {due}");
+            }
         }
     }
+}
+
+/// The first slot of the group of `slot`.
+#[inline]
+fn first_of(slot: Slot) -> Slot {
+    slot & !(GROUP - 1)
+}
+
+/// The slots of the group of `slot`.
+#[inline]
+fn members(slot: Slot) -> impl Iterator<Item = Slot> {
+    first_of(slot)..first_of(slot) + GROUP
 }
 
 /// How many ticks are over at `now`. No time lies behind the last one, but what is due in it has to leave:

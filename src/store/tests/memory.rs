@@ -43,7 +43,7 @@ fn what_no_entry_needs_has_no_memory() {
     let cells: Vec<Cells> = (0..9).map(|_| Cells::default()).collect();
     let mut store = Store::new(Some(1));
     let columns = |store: &Store<Probe<'_>>| {
-        [store.weights.values().count(), store.wheel.links().values().count()]
+        [store.weights.values().count(), store.wheel.timers().values().count()]
     };
     for cells in &cells[..4] {
         store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
@@ -55,7 +55,7 @@ fn what_no_entry_needs_has_no_memory() {
         store.insert(Probe::new(cells, store.birth(), u64::MAX), 1);
     }
     assert_eq!([heavy, mortal], [4, 5]);
-    assert_eq!(columns(&store), [5, 6]);
+    assert_eq!(columns(&store), [5, 1]);
     store.validate();
 }
 
@@ -91,7 +91,7 @@ fn left_by_most(cells: &[Cells], kept: usize) -> Store<Probe<'_>> {
 
 /// Slots that the nodes, the weights and the timers have memory for.
 fn rooms(store: &Store<Probe<'_>>) -> [usize; 3] {
-    [store.nodes.room(), store.weights.room(), store.wheel.links().room()]
+    [store.nodes.room(), store.weights.room(), store.wheel.timers().room()]
 }
 
 #[test]
