@@ -120,7 +120,10 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.find(place, key, pinned).map(|found| self.hit(place, found, pinned))
+        match place.quick() {
+            Some(place) => Some(self.hit(place, self.find(place, key, pinned)?, pinned)),
+            None => Some(self.hit(place, self.find(place, key, pinned)?, pinned)),
+        }
     }
 
     /// What `read` makes of the value of a key.

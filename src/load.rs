@@ -32,11 +32,22 @@ where
     A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
-    let call = Call::new(front, place, ask);
-    match call.hit() {
+    match at_hand(front, place, &ask) {
         Some(value) => Ok(value),
-        None => call.load_blocking(loader),
+        None => Call::new(front, place, ask).load_blocking(loader),
     }
+}
+
+/// What most calls find, at the price of a look-up: the value, counted.
+#[inline]
+fn at_hand<K, V, A: Ask<K, V>>(
+    front: &Front<K, V>,
+    place: impl Place,
+    ask: &A,
+) -> Option<A::Value> {
+    let pinned = reclaim::pin();
+    let live = front.glance(place, ask, &pinned)?;
+    Some(A::view(live.value()).clone())
 }
 
 impl<K, V, A: Ask<K, V>, P: Place> Call<'_, K, V, A, P> {
@@ -78,10 +89,10 @@ where
     A: Ask<K, V>,
     E: Send + Sync + 'static,
 {
-    let mut call = Call::new(front, place, ask);
-    if let Some(value) = call.hit() {
+    if let Some(value) = at_hand(front, place, &ask) {
         return Ok(value);
     }
+    let mut call = Call::new(front, place, ask);
     loop {
         match call.step() {
             Step::Hit(value) => return Ok(value),
@@ -153,17 +164,6 @@ where
     fn new(front: &'a Front<K, V>, place: P, ask: A) -> Self {
         let (hash, shard) = front.route(place, &ask);
         Self { front, place, hash, shard, ask, missed: false, closed: false }
-    }
-
-    /// What most calls find, at the price of a look-up: the value, counted.
-    #[inline]
-    fn hit(&self) -> Option<A::Value> {
-        let pinned = reclaim::pin();
-        let (validity, is_key) =
-            (self.front.validity(self.place), |key: &K| self.ask.equivalent(key));
-        let live = self.shard.find(self.hash, is_key, validity, &pinned)?;
-        self.front.hit(self.place, Found { live, shard: self.shard }, &pinned);
-        Some(A::view(live.value()).clone())
     }
 
     fn step(&mut self) -> Step<'a, K, V, A, P> {

@@ -149,10 +149,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        match self.place().shallow() {
-            Some(place) => self.front.read(place, key, read),
-            None => self.front.read(self.place(), key, read),
-        }
+        self.front.read(self.place(), key, read)
     }
 
     /// As [`CacheHandle::peek`](crate::CacheHandle::peek).

@@ -57,12 +57,7 @@ impl<'a, K, V> ScopedView<'a, K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let place = Inner(self.node);
-        let live = match place.shallow() {
-            Some(place) => self.front.look(place, key, &self.guard),
-            None => self.front.look(place, key, &self.guard),
-        };
-        live.map(|live| live.value())
+        self.front.look(Inner(self.node), key, &self.guard).map(|live| live.value())
     }
 }
 

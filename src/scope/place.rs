@@ -12,6 +12,12 @@ pub(crate) trait Place: Copy {
     /// What is counted here need not be counted for the whole cache, too: that is a sum of such.
     const COUNTS_ALONE: bool = false;
 
+    /// What most places of the kind are, with less to do in a look-up; itself if there is no less.
+    type Quick: Place;
+
+    /// The same place as that, if it is one of them.
+    fn quick(self) -> Option<Self::Quick>;
+
     /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
     fn salt(self) -> u64;
 
@@ -61,6 +67,13 @@ impl Global<'_> {
 }
 
 impl Place for Global<'_> {
+    type Quick = Self;
+
+    #[inline]
+    fn quick(self) -> Option<Self> {
+        Some(self)
+    }
+
     #[inline]
     fn salt(self) -> u64 {
         0
@@ -89,15 +102,14 @@ pub(crate) struct Inner<'a>(pub(crate) &'a Node);
 #[derive(Clone, Copy)]
 pub(crate) struct Shallow<'a>(&'a Node);
 
-impl<'a> Inner<'a> {
-    /// The scope, if it is not deep.
+impl<'a> Place for Inner<'a> {
+    type Quick = Shallow<'a>;
+
     #[inline]
-    pub(crate) fn shallow(self) -> Option<Shallow<'a>> {
+    fn quick(self) -> Option<Shallow<'a>> {
         (!self.0.is_deep()).then_some(Shallow(self.0))
     }
-}
 
-impl Place for Inner<'_> {
     #[inline]
     fn salt(self) -> u64 {
         self.0.salt()
@@ -120,6 +132,13 @@ impl Place for Inner<'_> {
 }
 
 impl Place for Shallow<'_> {
+    type Quick = Self;
+
+    #[inline]
+    fn quick(self) -> Option<Self> {
+        Some(self)
+    }
+
     #[inline]
     fn salt(self) -> u64 {
         self.0.salt()

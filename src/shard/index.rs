@@ -86,7 +86,7 @@ impl<K, V> ReadIndex<K, V> {
     }
 
     /// The published entry of `hash` that `is_it` accepts. Never waits; bounded by the table.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find<'g>(
         &self,
         hash: u32,
@@ -256,7 +256,7 @@ impl<K, V> Table<K, V> {
     }
 
     /// The first cell on the way of `hash` whose entry has that hash and is accepted.
-    #[inline]
+    #[inline(always)]
     fn probe(
         &self,
         hash: u32,
@@ -349,7 +349,7 @@ impl<K, V> Table<K, V> {
 impl<K, V> Bucket<K, V> {
     /// The first cell whose entry has the hash and is accepted; if there is none, how many entries
     /// have passed this bucket.
-    #[inline]
+    #[inline(always)]
     fn search(
         &self,
         hash: u32,

@@ -65,23 +65,6 @@ where
         Typed::new(place.tag, key)
     }
 
-    /// The value of a key that has one. Counts no miss: who finds none goes on to load, and that does.
-    #[inline]
-    fn hit<Q>(&self, key: &Q) -> Option<V>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-        V: Clone,
-    {
-        let (front, place) = (self.at.front(), self.place());
-        let ask = self.ask(place, key);
-        let pinned = reclaim::pin();
-        let live = match place.global() {
-            Some(place) => front.glance(place, &ask, &pinned),
-            None => front.glance(place, &ask, &pinned),
-        };
-        live.map(|live| live.value().view::<V>().clone())
-    }
-
     /// The value of a key in a scope below this view's, without a view of that scope: who only reads need
     /// not enter it. Counts no miss, and finds nothing where the path is wrong: who goes on says so.
     #[inline]
@@ -178,13 +161,9 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        let place = self.place();
         let read = |stored: &AnyValue| read(stored.view());
-        let (front, place) = (self.at.front(), self.place());
-        let ask = self.ask(place, key);
-        match place.global() {
-            Some(place) => front.read(place, &ask, read),
-            None => front.read(place, &ask, read),
-        }
+        self.at.front().read(place, &self.ask(place, key), read)
     }
 
     /// As [`CacheHandle::peek`](crate::CacheHandle::peek).
@@ -285,9 +264,6 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
-        if let Some(value) = self.hit(key) {
-            return Ok(value);
-        }
         let place = self.lasting(time_to_live);
         load::blocking(self.at.front(), place, self.ask(place, key), loader)
     }
@@ -332,9 +308,6 @@ where
         V: Clone,
         E: Send + Sync + 'static,
     {
-        if let Some(value) = self.hit(key) {
-            return Ok(value);
-        }
         let place = self.lasting(time_to_live);
         load::awaiting(self.at.front(), place, self.ask(place, key), loader).await
     }

@@ -378,19 +378,17 @@ pub(crate) struct WithinGlobal<'a> {
     space: &'a Space,
 }
 
-impl<'a> Within<'a> {
-    /// The place, if its scope is the global one.
-    #[inline]
-    pub(crate) fn global(self) -> Option<WithinGlobal<'a>> {
-        let Self { node, space, .. } = self;
-        node.parent()
-            .is_none()
-            .then_some(WithinGlobal { global: Global::new(node.generation()), space })
-    }
-}
-
-impl Place for Within<'_> {
+impl<'a> Place for Within<'a> {
     const COUNTS_ALONE: bool = true;
+
+    type Quick = WithinGlobal<'a>;
+
+    #[inline]
+    fn quick(self) -> Option<WithinGlobal<'a>> {
+        let Self { node, space, .. } = self;
+        let is_global = node.parent().is_none();
+        is_global.then(|| WithinGlobal { global: Global::new(node.generation()), space })
+    }
 
     #[inline]
     fn salt(self) -> u64 {
@@ -433,6 +431,13 @@ impl Place for Within<'_> {
 
 impl Place for WithinGlobal<'_> {
     const COUNTS_ALONE: bool = true;
+
+    type Quick = Self;
+
+    #[inline]
+    fn quick(self) -> Option<Self> {
+        Some(self)
+    }
 
     #[inline]
     fn salt(self) -> u64 {
