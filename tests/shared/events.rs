@@ -365,9 +365,10 @@ fn a_destructor_that_panics_in_a_dropped_stream_harms_nobody() {
         eventually("it is freed", || cache.stats().panics() == 1);
         assert!(!mood.load(Ordering::SeqCst));
         let events = others.events();
-        others.insert(1, 1);
-        assert_eq!(others.remove(&1), Some(1));
-        assert_eq!(next(&events, 1), [(1, 1, RemovalCause::Removed)], "the shards go on");
+        others.insert(1000, 1);
+        assert_eq!(others.remove(&1000), Some(1));
+        // After what has left before and was not freed yet: the shards go on.
+        while next(&events, 1) != [(1000, 1, RemovalCause::Removed)] {}
     });
 }
 

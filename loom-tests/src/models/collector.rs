@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 const KEY: u8 = 1;
 /// A local hash: the low bits are not its own.
-const HASH: u32 = 4;
+const HASH: u32 = 8;
 /// Turns after which a batch is freed if nobody is pinned: one seals it, two move the epoch on.
 const TURNS: usize = 3;
 
