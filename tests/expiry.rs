@@ -203,6 +203,22 @@ fn reads_do_not_stretch_the_time_to_live() {
 }
 
 #[test]
+fn reads_do_not_stretch_the_time_to_live_of_what_was_loaded() {
+    on_each_shape(|shards| {
+        let (clock, builder) = timed::<u64, u64>(shards);
+        let cache = builder.time_to_live(TTL).time_to_idle(TTL / 2).build().expect("valid");
+        assert_eq!(cache.get_or_load(&1, || 1), 1);
+        for _ in 0..3 {
+            clock.advance(TTL / 4);
+            assert_eq!(cache.get(&1), Some(1));
+        }
+        clock.advance(TTL / 4);
+        assert_eq!(cache.get(&1), None, "old, however often it was read");
+        assert_eq!(cache.get_or_load(&1, || 2), 2);
+    });
+}
+
+#[test]
 fn a_write_starts_the_time_anew() {
     on_each_shape(|shards| {
         let (clock, builder) = timed::<u64, u64>(shards);

@@ -4,7 +4,7 @@
 //! an order means: [`policy`](super::policy) orders slots by recency, [`wheel`](super::wheel) by time.
 //!
 //! A slot takes part in two lists at once, one per [`Chain`]: every node is in the order of eviction, so
-//! those links are in the nodes; timers are for few or none, so theirs are beside them. A list is
+//! those links are in the nodes; timers are for few or none, so theirs are beside them, and a slot stands there for all that share one. A list is
 //! circular through its end, and an end is a link like any other: its number lies above all slots. So a
 //! slot is unlinked without knowing which list holds it, and two lists are joined in constant time
 //! without visiting what they hold.

@@ -12,8 +12,8 @@
 //! values, scopes, other threads or a clock: a resident is a [`Copy`] handle, time is an argument,
 //! and a hit tells the store nothing until it looks at the resident's stamp.
 //!
-//! *Invariants:* every node is in the policy's order; a node whose resident has a deadline is on
-//! the wheel; `weight` is the sum of `weights` over all nodes.
+//! *Invariants:* every node is in the policy's order; of a node whose resident has a deadline the
+//! group is on the wheel; `weight` is the sum of `weights` over all nodes.
 
 mod column;
 mod list;
@@ -134,7 +134,7 @@ impl<R: Resident> Store<R> {
     }
 
     /// A resident whose deadline is not after `now`, at most two timer ticks late. It stays in the
-    /// store and is the answer again until it is removed or replaced.
+    /// store, and is the answer again, or a neighbour is, until it is removed or replaced.
     ///
     /// Looking at a resident costs one unit of `budget`, whether it has expired or its timer only
     /// moves on. At zero the answer is `None`, and [`more_due`](Self::more_due) says whether that

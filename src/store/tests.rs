@@ -1,6 +1,7 @@
 //! Unit tests of the store: random operations against a slow oracle, and what the oracle cannot
 //! say.
 
+mod expiry;
 mod memory;
 mod order;
 
@@ -139,29 +140,6 @@ fn the_last_tick_of_time_is_over_at_the_end_of_time() {
     budget = 1;
     assert_eq!(store.next_expired(u64::MAX, &mut budget), Some(slot));
     store.validate();
-}
-
-#[test]
-fn neighbours_share_a_timer_and_expire_each_in_its_time() {
-    let cells: Vec<Cells> = (0..8).map(|_| Cells::default()).collect();
-    let mut store = Store::new(Some(1));
-    let ticks = [Some(9), Some(3), None, Some(3), Some(7), Some(5), Some(9), Some(1)];
-    for (cells, ticks) in cells.iter().zip(ticks) {
-        let deadline = ticks.map_or(u64::MAX, |ticks| ticks * TICK);
-        store.insert(Probe::new(cells, store.birth(), deadline), 1);
-    }
-    assert_eq!(store.wheel.timers().values().count(), 1);
-    let mut expired = Vec::new();
-    while let Some(timer) = store.next_timer() {
-        while let Some(slot) = store.next_expired(timer, &mut 100) {
-            expired.push((timer / TICK, slot));
-            store.remove(slot);
-            store.validate();
-        }
-    }
-    assert_eq!(expired, [(1, 7), (3, 1), (3, 3), (5, 5), (7, 4), (9, 0), (9, 6)]);
-    assert_eq!(store.next_expired(u64::MAX, &mut 100), None);
-    assert_eq!(store.len(), 1, "what cannot expire stays");
 }
 
 #[test]

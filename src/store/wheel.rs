@@ -7,10 +7,13 @@
 //! *Owns* the timer chain and the time up to which it has been asked. *Does not know*
 //! a clock: time is an argument, in nanoseconds since the cache's origin.
 //!
-//! *Invariants:* with `elapsed` in ticks, a node whose due tick first differs from `elapsed` in
+//! Eight neighbouring slots of the store, a *group*, share a timer, and what hangs in the wheel are groups.
+//!
+//! *Invariants:* with `elapsed` in ticks, a group whose due tick first differs from `elapsed` in
 //! base-64 digit `n` hangs in level `n`, in the slot of that digit; so a slot's first tick is never
 //! later than the due ticks in it, and on every level but the top one occupied slots are not behind
-//! `elapsed`'s own.
+//! `elapsed`'s own. A group's due tick is not later than that of any resident in it, and `u64::MAX`
+//! exactly if the group does not hang.
 
 #[cfg(any(test, cache_fuzz))]
 use std::collections::HashSet;
@@ -28,7 +31,7 @@ const LEVELS: usize = 5;
 const DIGIT_BITS: usize = PER_ROW.trailing_zeros() as usize;
 const DIGIT: u64 = PER_ROW as u64 - 1;
 
-/// How far ahead a node can hang, about 13 days: one top slot less than a full turn, lest it lands
+/// How far ahead a group can hang, about 13 days: one top slot less than a full turn, lest it lands
 /// in the slot that is being emptied. A later deadline is clamped and placed anew when it gets
 /// there.
 const HORIZON: u64 = DIGIT << (DIGIT_BITS * (LEVELS - 1));
@@ -132,7 +135,8 @@ impl Wheel {
         self.timers.vacate(segment);
     }
 
-    /// The next node whose deadline is not after `now`. It is the answer again until it is removed.
+    /// A node whose deadline is not after `now`. Until it is removed it is the answer again, or one of the same
+    /// group.
     ///
     /// Each node looked at costs one unit of `budget`, but one that has begun with a group ends it.
     pub(crate) fn next_expired<R: Resident>(
@@ -153,6 +157,7 @@ impl Wheel {
                 let deadline = node.resident.deadline();
                 // For a neighbour that cannot expire not even the end of time is late.
                 if deadline <= now && deadline != u64::MAX {
+                    *budget = budget.saturating_sub(looks - 1);
                     return Some(slot);
                 }
                 next = next.min(deadline);
@@ -192,7 +197,7 @@ impl Wheel {
         events.min_by_key(|event| event.start)
     }
 
-    /// The list for a node that is due at tick `due`.
+    /// The list for a group that is due at tick `due`.
     fn place(&self, due: u64) -> usize {
         let due = due.clamp(self.elapsed, self.elapsed + HORIZON);
         // The lowest bit does not change which digit differs first, and a logarithm needs one bit.
