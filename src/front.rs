@@ -14,12 +14,12 @@ use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
 use crate::shard::departures::{Part, Subscriber};
-use crate::shard::entry::{Entry, Expiry, Live, Span, Validity};
+use crate::shard::entry::{Entry, Expiry, Span, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
 use crate::shard::rouse;
 use crate::stats::{Caller, CallerCounts, Stats};
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim;
 use crate::sync::thread::JoinHandle;
 use crossbeam_channel::Receiver;
 use equivalent::Equivalent;
@@ -28,13 +28,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// The clock comes first: a read hands on where it is, and that of the whole it has at hand.
+#[repr(C)]
 pub(crate) struct Front<K, V> {
+    pub(crate) clock: Clock,
     pub(crate) shards: Arc<[Shard<K, V>]>,
     pub(crate) trie: Arc<Trie>,
     /// That of the trie's root, so that a read reaches it without another pointer.
     pub(crate) generation: Generation,
     pub(crate) hasher: ahash::RandomState,
-    pub(crate) clock: Clock,
     pub(crate) time_to_live: Option<Duration>,
     pub(crate) time_to_idle: Option<Duration>,
     pub(crate) max_capacity: u64,
@@ -43,12 +45,6 @@ pub(crate) struct Front<K, V> {
     pub(crate) threads: Vec<JoinHandle<()>>,
     /// Where the threads are.
     pub(crate) process: Process,
-}
-
-/// A live entry, and the shard that has it.
-pub(crate) struct Found<'g, K, V> {
-    pub(crate) live: Live<'g, K, V>,
-    pub(crate) shard: &'g Shard<K, V>,
 }
 
 impl<K, V> Front<K, V> {
@@ -73,88 +69,6 @@ impl<K, V> Front<K, V> {
     #[inline]
     pub(crate) fn validity<P: Place>(&self, place: P) -> Validity<'_, P> {
         Validity::new(&self.clock, place)
-    }
-
-    /// The live entry of a key, neither counted nor touched.
-    #[inline]
-    pub(crate) fn find<'g, Q>(
-        &'g self,
-        place: impl Place,
-        key: &Q,
-        pinned: &'g Guard,
-    ) -> Option<Found<'g, K, V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let (hash, shard) = self.route(place, key);
-        let live = shard.find(hash, |k| key.equivalent(k), self.validity(place), pinned)?;
-        Some(Found { live, shard })
-    }
-
-    /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
-    #[inline]
-    pub(crate) fn look<'g, Q>(
-        &'g self,
-        place: impl Place,
-        key: &Q,
-        pinned: &'g Guard,
-    ) -> Option<Live<'g, K, V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let found = self.glance(place, key, pinned);
-        if found.is_none() {
-            self.count(place, pinned.lane(), Caller::Miss);
-        }
-        found
-    }
-
-    /// As `look`, but counts no miss.
-    #[inline]
-    pub(crate) fn glance<'g, Q>(
-        &'g self,
-        place: impl Place,
-        key: &Q,
-        pinned: &'g Guard,
-    ) -> Option<Live<'g, K, V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        match place.quick() {
-            Some(place) => Some(self.hit(place, self.find(place, key, pinned)?, pinned)),
-            None => Some(self.hit(place, self.find(place, key, pinned)?, pinned)),
-        }
-    }
-
-    /// What `read` makes of the value of a key.
-    #[inline]
-    pub(crate) fn read<Q, R>(
-        &self,
-        place: impl Place,
-        key: &Q,
-        read: impl FnOnce(&V) -> R,
-    ) -> Option<R>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        let pinned = reclaim::pin();
-        self.look(place, key, &pinned).map(|live| read(live.value()))
-    }
-
-    /// Counts a hit and notes that the entry was read.
-    #[inline]
-    pub(crate) fn hit<'g>(
-        &self,
-        place: impl Place,
-        Found { live, shard }: Found<'g, K, V>,
-        pinned: &Guard,
-    ) -> Live<'g, K, V> {
-        self.count(place, pinned.lane(), Caller::Hit);
-        live.entry().touch(shard.tick());
-        if let Some(idle) = self.time_to_idle {
-            live.extend_idle(deadline(self.clock.now(), idle));
-        }
-        live
     }
 
     /// Counts one for the cache and for the scope.

@@ -14,6 +14,7 @@ mod builder;
 mod front;
 mod handle;
 mod load;
+mod look;
 mod scoped;
 mod shared;
 mod view;

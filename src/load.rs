@@ -3,7 +3,8 @@
 
 use crate::ask::Ask;
 use crate::error::Error;
-use crate::front::{Found, Front};
+use crate::front::Front;
+use crate::look::Found;
 use crate::reply::{Reply, block_on};
 use crate::scope::place::Place;
 use crate::shard::Shard;

@@ -182,9 +182,14 @@ impl CallerCounts {
             // Relaxed: as above.
             counter.store(count + 1, Ordering::Relaxed);
         } else {
-            // Relaxed: a statistic.
-            self.shared.0[what as usize].fetch_add(1, Ordering::Relaxed);
+            self.count_shared(what);
         }
+    }
+
+    #[cold]
+    fn count_shared(&self, what: Caller) {
+        // Relaxed: a statistic.
+        self.shared.0[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn sum(&self) -> [u64; CALLER_COUNTS] {

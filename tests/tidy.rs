@@ -22,7 +22,7 @@ const LAYERS: [&[&str]; 4] = [
     &["stats", "clock", "error", "sync", "reply", "removal", "testing", "shard_thread", "process"],
     &["store", "scope"],
     &["shard"],
-    &["front", "handle", "scoped", "load", "builder", "view", "ask", "shared", "memoize"],
+    &["front", "handle", "scoped", "load", "look", "builder", "view", "ask", "shared", "memoize"],
 ];
 
 /// What the documentation promises: its edges with the models named beside them, its invariants,

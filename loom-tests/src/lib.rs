@@ -16,6 +16,7 @@ mod library {
     pub(crate) mod front;
     pub(crate) mod handle;
     pub(crate) mod load;
+    pub(crate) mod look;
     pub(crate) mod process;
     pub(crate) mod removal;
     pub(crate) mod reply;
@@ -44,7 +45,7 @@ use channel::{Receiver, RecvError, bounded};
 #[cfg(crossbeam_loom)]
 use flume::{RecvTimeoutError, Sender, TryRecvError, TrySendError};
 
-use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
+use library::{ask, builder, clock, error, front, handle, load, look, process, removal, reply};
 use library::{scope, scoped, shard, shard_thread, shared, stats, store, sync, view};
 
 #[expect(

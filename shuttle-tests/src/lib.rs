@@ -17,6 +17,7 @@ mod library {
     pub(crate) mod front;
     pub(crate) mod handle;
     pub(crate) mod load;
+    pub(crate) mod look;
     pub(crate) mod process;
     pub(crate) mod removal;
     pub(crate) mod reply;
@@ -38,7 +39,7 @@ pub mod scenario;
 pub mod search;
 pub mod specification;
 
-use library::{ask, builder, clock, error, front, handle, load, process, removal, reply};
+use library::{ask, builder, clock, error, front, handle, load, look, process, removal, reply};
 use library::{scope, scoped, shard, shard_thread, stats, store, sync, testing, view};
 
 #[expect(

@@ -11,67 +11,131 @@ use crate::sync::reclaim::LANES;
 use crate::sync::tally::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// Counts of one kind from which on stripes are worth their memory.
-const BUSY: u64 = 1024;
+/// Counts of one kind from which on stripes are worth their memory. In models at once: reads of busy scopes have a
+/// way of their own, which must be searched.
+const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 0 } else { 1024 };
 const STRIPES: usize = 16;
+/// No lane.
+const NOBODY: u64 = u64::MAX;
 
-/// The callers' figures of one scope.
-#[derive(Default)]
-pub(crate) struct ScopeCounts {
-    shared: [AtomicU64; KINDS],
-    stripes: OnceLock<Box<[Stripe; STRIPES]>>,
+/// The callers' figures of one scope. `T` is what has the stripes, and whatever else reads of busy scopes look at.
+pub(crate) struct ScopeCounts<T = Stripes> {
+    shared: Cell,
+    busy: OnceLock<Box<T>>,
 }
 
+/// The figures of what is read much.
 #[derive(Default)]
+pub(crate) struct Stripes {
+    own: [Stripe; STRIPES],
+    /// For threads that have no stripe.
+    rest: Cell,
+}
+
 #[repr(align(64))]
 struct Stripe {
-    /// The lane that alone counts here, plus one; zero while it belongs to nobody.
+    /// The lane that alone counts here.
     owner: AtomicU64,
-    counts: [AtomicU64; KINDS],
+    counts: Cell,
 }
 
-impl ScopeCounts {
-    /// Counts one, from a thread of `lane`.
+type Cell = [AtomicU64; KINDS];
+
+impl<T> Default for ScopeCounts<T> {
+    fn default() -> Self {
+        Self { shared: Cell::default(), busy: OnceLock::new() }
+    }
+}
+
+impl<T: AsRef<Stripes>> ScopeCounts<T> {
+    /// What has the stripes, if there is much to count.
     #[inline]
-    pub(crate) fn count(&self, lane: usize, what: Caller) {
-        if let Some(stripes) = self.stripes.get() {
-            let first = &stripes[lane % STRIPES];
-            // Relaxed: only the lane itself makes this its own, and it knows.
-            if first.owner.load(Ordering::Relaxed) == lane as u64 + 1 {
-                first.count(what);
-                return;
-            }
+    pub(crate) fn busy(&self) -> Option<&T> {
+        self.busy.get().map(|busy| &**busy)
+    }
+
+    /// Counts one, from a thread of `lane`. `busy` makes what has stripes, once.
+    #[inline]
+    pub(crate) fn count(&self, lane: usize, what: Caller, busy: impl FnOnce() -> T) {
+        match self.busy() {
+            Some(busy) => busy.as_ref().count(lane, what),
+            None => self.count_shared(what, busy),
         }
-        self.count_elsewhere(lane, what);
     }
 
     #[cold]
-    fn count_elsewhere(&self, lane: usize, what: Caller) {
-        match self.stripes.get().and_then(|stripes| stripe_of(stripes, lane)) {
-            Some(stripe) => stripe.count(what),
-            None => self.count_shared(what),
-        }
-    }
-
-    fn count_shared(&self, what: Caller) {
+    fn count_shared(&self, what: Caller, busy: impl FnOnce() -> T) {
         // Relaxed: a statistic.
         let before = self.shared[what as usize].fetch_add(1, Ordering::Relaxed);
         if before == BUSY {
-            self.stripes.get_or_init(Box::default);
+            self.busy.get_or_init(|| Box::new(busy()));
         }
     }
 
     pub(crate) fn sum(&self) -> [u64; KINDS] {
-        let stripes = self.stripes.get().map(|stripes| stripes.iter()).into_iter().flatten();
-        let cells = stripes.map(|stripe| &stripe.counts).chain([&self.shared]);
+        let stripes = self.busy().into_iter().flat_map(|busy| busy.as_ref().cells());
         let mut sum = [0; KINDS];
-        for cell in cells {
+        for cell in stripes.chain([&self.shared]) {
             for (total, counter) in sum.iter_mut().zip(cell) {
                 // Relaxed: a statistic.
                 *total += counter.load(Ordering::Relaxed);
             }
         }
         sum
+    }
+}
+
+impl Stripes {
+    /// Counts one, from a thread of `lane`.
+    #[inline]
+    pub(crate) fn count(&self, lane: usize, what: Caller) {
+        let first = &self.own[lane % STRIPES];
+        // Relaxed: only the lane itself makes this its own, and it knows.
+        if first.owner.load(Ordering::Relaxed) == lane as u64 {
+            first.count(what);
+        } else {
+            self.count_elsewhere(lane, what);
+        }
+    }
+
+    #[cold]
+    fn count_elsewhere(&self, lane: usize, what: Caller) {
+        match self.stripe(lane) {
+            Some(stripe) => stripe.count(what),
+            None => {
+                // Relaxed: a statistic.
+                self.rest[what as usize].fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// The stripe of a lane, which it takes if one of its two is free. Threads without a lane have none.
+    fn stripe(&self, lane: usize) -> Option<&Stripe> {
+        if lane >= LANES {
+            return None;
+        }
+        let own = lane as u64;
+        [lane % STRIPES, (lane + 1) % STRIPES].into_iter().map(|i| &self.own[i]).find(|stripe| {
+            // Relaxed: only the lane itself makes this its own, and it knows.
+            let owner = stripe.owner.load(Ordering::Relaxed);
+            owner == own
+                || owner == NOBODY
+                    // Relaxed: it says who counts, and orders nothing.
+                    && stripe
+                        .owner
+                        .compare_exchange(NOBODY, own, Ordering::Relaxed, Ordering::Relaxed)
+                        .is_ok()
+        })
+    }
+
+    fn cells(&self) -> impl Iterator<Item = &Cell> {
+        self.own.iter().map(|stripe| &stripe.counts).chain([&self.rest])
+    }
+}
+
+impl AsRef<Stripes> for Stripes {
+    fn as_ref(&self) -> &Stripes {
+        self
     }
 }
 
@@ -88,47 +152,37 @@ impl Stripe {
     }
 }
 
-/// The stripe of a lane, which it takes if one of its two is free. Threads without a lane have none.
-fn stripe_of(stripes: &[Stripe; STRIPES], lane: usize) -> Option<&Stripe> {
-    if lane >= LANES {
-        return None;
+impl Default for Stripe {
+    fn default() -> Self {
+        Self { owner: AtomicU64::new(NOBODY), counts: Cell::default() }
     }
-    let own = lane as u64 + 1;
-    [lane % STRIPES, (lane + 1) % STRIPES].into_iter().map(|i| &stripes[i]).find(|stripe| {
-        // Relaxed: only the lane itself makes this its own, and it knows.
-        let owner = stripe.owner.load(Ordering::Relaxed);
-        owner == own
-            || owner == 0
-                // Relaxed: it says who counts, and orders nothing.
-                && stripe
-                    .owner
-                    .compare_exchange(0, own, Ordering::Relaxed, Ordering::Relaxed)
-                    .is_ok()
-    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BUSY, ScopeCounts};
+    use super::{ScopeCounts, Stripes};
     use crate::stats::Caller;
     use crate::sync::reclaim::SHARED_LANE;
 
+    /// Enough for stripes.
+    const MUCH: u64 = 1024;
+
     #[test]
     fn every_count_is_kept_whoever_counts() {
-        let counts = ScopeCounts::default();
+        let counts = ScopeCounts::<Stripes>::default();
         std::thread::scope(|scope| {
             // More lanes than stripes, some of which want the same, and one that is shared.
             for lane in (0..40).chain([SHARED_LANE, SHARED_LANE]) {
                 let counts = &counts;
                 scope.spawn(move || {
-                    for _ in 0..BUSY {
-                        counts.count(lane, Caller::Hit);
-                        counts.count(lane, Caller::Load);
+                    for _ in 0..MUCH {
+                        counts.count(lane, Caller::Hit, Stripes::default);
+                        counts.count(lane, Caller::Load, Stripes::default);
                     }
                 });
             }
         });
-        assert_eq!(counts.sum(), [42 * BUSY, 0, 42 * BUSY, 0]);
-        assert!(counts.stripes.get().is_some(), "it was read much");
+        assert_eq!(counts.sum(), [42 * MUCH, 0, 42 * MUCH, 0]);
+        assert!(counts.busy().is_some(), "it was read much");
     }
 }

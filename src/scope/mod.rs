@@ -43,8 +43,14 @@ impl ScopeStamp {
 
     #[inline]
     pub(crate) fn new(scope: u32, generation: u64) -> Self {
+        Self::of(u64::from(scope), generation)
+    }
+
+    /// As `new`, of a number as wide as the stamp.
+    #[inline]
+    pub(crate) fn of(scope: u64, generation: u64) -> Self {
         debug_assert!(scope >> SCOPE_BITS == 0 && generation & SCOPE == 0);
-        Self(generation + u64::from(scope))
+        Self(generation + scope)
     }
 
     /// The number of the scope.

@@ -5,7 +5,7 @@
 //! if none has, and nobody has used the node since, it is *ended* by one exchange of that word. Invariant:
 //! ended-unused (see `docs/concurrency.md`). Layer: scope.
 
-use super::counts::{KINDS, ScopeCounts};
+use super::counts::{KINDS, ScopeCounts, Stripes};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
@@ -22,7 +22,7 @@ pub(crate) struct Node {
     live: tally::AtomicU64,
     weight: tally::AtomicU64,
     evictions: tally::AtomicU64,
-    counts: ScopeCounts,
+    counts: ScopeCounts<Near>,
     departed: OnceLock<Box<Departed>>,
     seen: OnceLock<Box<[Seen]>>,
     id: Box<str>,
@@ -34,8 +34,8 @@ pub(crate) struct Node {
     /// Its own generation and those above it, as far as there is room, and zeros where there is more: added
     /// up without a loop.
     near: [Generation; NEAR],
-    /// What is above those, if anything.
-    far: Box<[Generation]>,
+    /// Of a deep node: what is above those.
+    far: Option<Box<Far>>,
     number: u32,
     level: LevelId,
 }
@@ -46,6 +46,24 @@ pub(crate) type Generation = Arc<AtomicU64>;
 
 /// The levels of the default tree and the global scope.
 const NEAR: usize = 4;
+
+/// All that a hit looks at of a scope that is read much and no deeper than the default tree. In one place, so
+/// that it takes one pointer and one question to reach it.
+#[repr(C, align(64))]
+pub(super) struct Near {
+    salt: u64,
+    number: u64,
+    generations: [Generation; NEAR],
+    level: LevelId,
+    stripes: Stripes,
+}
+
+/// What only a node has that is deeper than the default tree.
+struct Far {
+    generations: Box<[Generation]>,
+    /// In place of the node's own.
+    counts: ScopeCounts,
+}
 
 /// What one shard has made of the evictions of a scope.
 struct Seen {
@@ -110,14 +128,17 @@ impl Node {
         let (near, far) = match &parent {
             Some(parent) => {
                 let [a, b, c, last] = parent.near.clone();
-                let is_deep = parent.upward().count() >= NEAR;
                 // What falls off is a zero, unless the path is deep.
-                let far = is_deep.then_some(last).into_iter().chain(parent.far.iter().cloned());
-                ([own, a, b, c], far.collect())
+                let far = (parent.upward().count() >= NEAR).then(|| {
+                    let further = parent.far.iter().flat_map(|far| far.generations.iter().cloned());
+                    let generations = std::iter::once(last).chain(further).collect();
+                    Box::new(Far { generations, counts: ScopeCounts::default() })
+                });
+                ([own, a, b, c], far)
             }
             None => {
                 let nowhere = Arc::new(AtomicU64::new(0));
-                ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], Box::default())
+                ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], None)
             }
         };
         Self {
@@ -180,19 +201,8 @@ impl Node {
     /// if each generation is.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        self.near_sum() + self.far.iter().map(|of| generation(&**of)).sum::<u64>()
-    }
-
-    /// The sum, if the node [is not deep](Self::is_deep).
-    #[inline]
-    pub(super) fn near_sum(&self) -> u64 {
-        self.near.iter().map(|of| generation(&**of)).sum()
-    }
-
-    /// Whether there are more scopes above it than the default tree has.
-    #[inline]
-    pub(super) fn is_deep(&self) -> bool {
-        !self.far.is_empty()
+        let far = self.far.iter().flat_map(|far| &far.generations);
+        sum_of(&self.near) + far.map(|of| generation(&**of)).sum::<u64>()
     }
 
     /// What a write or a load that begins now belongs to.
@@ -296,7 +306,26 @@ impl Node {
 
     #[inline]
     pub(crate) fn count(&self, lane: usize, what: Caller) {
-        self.counts.count(lane, what);
+        match &self.far {
+            None => self.counts.count(lane, what, || self.to_near()),
+            Some(far) => far.counts.count(lane, what, Stripes::default),
+        }
+    }
+
+    fn to_near(&self) -> Near {
+        Near {
+            salt: self.salt,
+            number: u64::from(self.number),
+            generations: self.near.clone(),
+            level: self.level,
+            stripes: Stripes::default(),
+        }
+    }
+
+    /// What there is for hits if it is read much and no deeper than the default tree.
+    #[inline]
+    pub(super) fn as_near(&self) -> Option<&Near> {
+        self.counts.busy()
     }
 
     /// Books what has changed in one shard; changes are two's complement.
@@ -324,7 +353,7 @@ impl Node {
             weight: self.weight.load(tally::Ordering::Relaxed),
             // Relaxed: as above.
             evictions: self.evictions.load(tally::Ordering::Relaxed),
-            counts: self.counts.sum(),
+            counts: self.far.as_ref().map_or_else(|| self.counts.sum(), |far| far.counts.sum()),
         }
     }
 
@@ -360,6 +389,35 @@ impl Node {
     }
 }
 
+impl Near {
+    #[inline]
+    pub(super) fn salt(&self) -> u64 {
+        self.salt
+    }
+
+    #[inline]
+    pub(super) fn level(&self) -> LevelId {
+        self.level
+    }
+
+    /// As of the node.
+    #[inline]
+    pub(super) fn now(&self) -> ScopeStamp {
+        ScopeStamp::of(self.number, sum_of(&self.generations))
+    }
+
+    #[inline]
+    pub(super) fn count(&self, lane: usize, what: Caller) {
+        self.stripes.count(lane, what);
+    }
+}
+
+impl AsRef<Stripes> for Near {
+    fn as_ref(&self) -> &Stripes {
+        &self.stripes
+    }
+}
+
 impl Tallies {
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
@@ -371,6 +429,11 @@ impl Tallies {
             counts: std::array::from_fn(|i| self.counts[i] + other.counts[i]),
         }
     }
+}
+
+#[inline]
+fn sum_of(near: &[Generation; NEAR]) -> u64 {
+    near.iter().map(|of| generation(&**of)).sum()
 }
 
 #[inline]

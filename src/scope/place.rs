@@ -1,6 +1,6 @@
 //! [`Place`]: who asks. A scope as reads and writes see it, by what it costs to be that one. Layer: scope.
 
-use super::node::{Generation, Node, generation};
+use super::node::{Generation, Near, Node, generation};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
@@ -97,17 +97,17 @@ impl Place for Global<'_> {
 #[derive(Clone, Copy)]
 pub(crate) struct Inner<'a>(pub(crate) &'a Node);
 
-/// A scope of which no more levels are above than the default tree has: a look-up of such has no loop over
-/// the others in its middle.
+/// A scope that is read much, and of which no more levels are above than the default tree has: a look-up of such
+/// has no loop over the others in its middle, and knows where to count.
 #[derive(Clone, Copy)]
-pub(crate) struct Shallow<'a>(&'a Node);
+pub(crate) struct Busy<'a>(&'a Near);
 
 impl<'a> Place for Inner<'a> {
-    type Quick = Shallow<'a>;
+    type Quick = Busy<'a>;
 
     #[inline]
-    fn quick(self) -> Option<Shallow<'a>> {
-        (!self.0.is_deep()).then_some(Shallow(self.0))
+    fn quick(self) -> Option<Busy<'a>> {
+        self.0.as_near().map(Busy)
     }
 
     #[inline]
@@ -131,7 +131,7 @@ impl<'a> Place for Inner<'a> {
     }
 }
 
-impl Place for Shallow<'_> {
+impl Place for Busy<'_> {
     type Quick = Self;
 
     #[inline]
@@ -146,7 +146,7 @@ impl Place for Shallow<'_> {
 
     #[inline]
     fn now(self) -> ScopeStamp {
-        ScopeStamp::new(self.0.number(), self.0.near_sum())
+        self.0.now()
     }
 
     #[inline]

@@ -40,16 +40,16 @@ pub(crate) struct Entry<K, V> {
 
 /// An entry that can expire. Only such carry a time: others are smaller by it.
 #[repr(C)]
-struct Mortal<K, V> {
+pub(super) struct Mortal<K, V> {
     entry: Entry<K, V>,
     /// When it expires as things stand: readers move it in caches with a time to idle, until one of them sees that
     /// it has passed.
     due: tally::AtomicU64,
 }
 
-/// An entry that expires however often it is read.
+/// An entry that has a deadline beside the time that readers move.
 #[repr(C)]
-struct Bounded<K, V> {
+pub(super) struct Bounded<K, V> {
     mortal: Mortal<K, V>,
     /// How far readers may move it. Written before the entry is [`State::Live`].
     deadline: tally::AtomicU64,
@@ -188,11 +188,17 @@ impl<'g, K, V> Live<'g, K, V> {
         self.0.entry()
     }
 
+    /// Whether it has a time after which it does not answer.
+    #[inline]
+    pub(crate) fn can_expire(self) -> bool {
+        self.entry().op.is_mortal()
+    }
+
     /// Lets the entry live until `idle`, or its deadline; called by readers of caches that have a time
     /// to idle.
     pub(crate) fn extend_idle(self, idle: u64) {
         let Some(due) = self.0.due() else { return };
-        // Relaxed: the deadline was written before the entry was shared.
+        // Relaxed: the deadline was written before the entry was live.
         let deadline = self.0.deadline().map_or(NEVER, |at| at.load(tally::Ordering::Relaxed));
         let until = idle.min(deadline);
         // Relaxed: see `has_expired`.

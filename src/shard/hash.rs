@@ -35,13 +35,13 @@ impl KeyHash {
 /// The bits that a local hash leaves to whoever keeps it.
 pub(super) const FREE_BITS: u32 = 0b111;
 
-/// The tag byte of a local hash, never zero: zero marks an empty cell.
+/// The tag byte of a local hash.
 #[inline]
 pub(crate) fn tag(local: u32) -> u8 {
-    ((local >> FREE_BITS.count_ones()) as u8).max(1)
+    (local >> FREE_BITS.count_ones()) as u8
 }
 
-/// The home bucket of a local hash among `buckets`.
+/// The home bucket of a local hash among `buckets`, so below that.
 #[inline]
 pub(crate) fn home(local: u32, buckets: usize) -> usize {
     ((u64::from(local) * buckets as u64) >> 32) as usize

@@ -93,7 +93,7 @@ impl<K, V> Shard<K, V> {
     pub(crate) fn find<'g>(
         &self,
         hash: KeyHash,
-        is_key: impl Fn(&K) -> bool,
+        is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
@@ -111,13 +111,14 @@ impl<K, V> Shard<K, V> {
     fn published<'g>(
         &self,
         hash: KeyHash,
-        is_key: impl Fn(&K) -> bool,
+        is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
+        let Validity { clock, place } = validity;
         // The scope after the entry was found: so no generation that its maker saw is missed.
-        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && validity.place.holds(entry.stamp());
-        self.index.find(hash.local(), is_it, pinned)?.alive(validity.clock)
+        let is_it = move |entry: &Entry<K, V>| is_key(&entry.key) && place.holds(entry.stamp());
+        self.index.find(hash.local(), is_it, pinned)?.alive(clock)
     }
 
     /// All there is to know about a key, and the head under which it was seen: a submit on that head
@@ -125,7 +126,7 @@ impl<K, V> Shard<K, V> {
     pub(crate) fn survey<'g>(
         &self,
         hash: KeyHash,
-        is_key: impl Fn(&K) -> bool,
+        is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
@@ -140,7 +141,7 @@ impl<K, V> Shard<K, V> {
         &self,
         mut head: Head,
         hash: KeyHash,
-        is_key: impl Fn(&K) -> bool,
+        is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
@@ -181,12 +182,12 @@ impl<K, V> Shard<K, V> {
     pub(crate) fn remove<'g>(
         &self,
         hash: KeyHash,
-        is_key: impl Fn(&K) -> bool,
+        is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: &'g Guard,
     ) -> Option<Live<'g, K, V>> {
         loop {
-            match self.survey(hash, &is_key, validity, pinned).1 {
+            match self.survey(hash, is_key, validity, pinned).1 {
                 Sight::Live(live) if live.entry().take_by_remover() => {
                     let farewell = Farewell::new(live.hand_on(), hash.local());
                     self.submit(hash, Draft::new(farewell), pinned);

@@ -60,7 +60,8 @@ impl Op {
         }
     }
 
-    /// The header of an entry that can expire, from one that cannot. `bounded`: however often it is read.
+    /// The header of an entry that can expire, from one that cannot. `bounded`: and has a deadline beside
+    /// the time that readers move.
     pub(super) fn of_mortal(self, bounded: bool) -> Self {
         debug_assert!(self.name & FREE_BITS == WRITE, "only entries expire");
         Self { name: self.name | if bounded { BOUNDED } else { MORTAL }, ..self }
@@ -87,7 +88,7 @@ impl Op {
         self.name & MORTAL != 0
     }
 
-    /// Whether it is the header of an entry that expires however often it is read.
+    /// Whether it is the header of an entry that has a deadline beside the time that readers move.
     pub(super) fn is_bounded(&self) -> bool {
         self.name & FREE_BITS == BOUNDED
     }
@@ -109,7 +110,7 @@ impl Op {
 #[cfg(test)]
 mod tests {
     use super::{Kind, Op};
-    use crate::shard::entry::{Entry, State};
+    use crate::shard::entry::{Bounded, Entry, Mortal, State};
     use crate::shard::hash::KeyHash;
 
     #[test]
@@ -129,7 +130,12 @@ mod tests {
 
     /// What a cached pair costs beside key and value, before index and store add theirs.
     #[test]
-    fn an_entry_that_cannot_expire_adds_three_words() {
-        assert_eq!(std::mem::size_of::<Entry<u64, u64>>(), 16 + 3 * 8);
+    fn an_entry_that_cannot_expire_adds_three_words_and_each_time_one_more() {
+        let sizes = [
+            size_of::<Entry<u64, u64>>(),
+            size_of::<Mortal<u64, u64>>(),
+            size_of::<Bounded<u64, u64>>(),
+        ];
+        assert_eq!(sizes, [16 + 3 * 8, 16 + 4 * 8, 16 + 5 * 8]);
     }
 }

@@ -1,0 +1,145 @@
+//! Look-ups: from a place and a key to the live entry, counted and noted as read. Never waits.
+//!
+//! [`Front::read`] pins, [`Front::look`] chooses the look-up of the kind that the place is of, and
+//! [`Front::find`] asks the shard. Layer: front.
+
+use crate::clock::deadline;
+use crate::front::Front;
+use crate::scope::place::Place;
+use crate::shard::Shard;
+use crate::shard::entry::Live;
+use crate::stats::Caller;
+use crate::sync::reclaim::{self, Guard};
+use equivalent::Equivalent;
+use std::hash::Hash;
+use std::time::Duration;
+
+/// A live entry, and the shard that has it.
+pub(crate) struct Found<'g, K, V> {
+    pub(crate) live: Live<'g, K, V>,
+    pub(crate) shard: &'g Shard<K, V>,
+}
+
+impl<K, V> Front<K, V> {
+    /// What `read` makes of the value of a key.
+    #[inline]
+    pub(crate) fn read<Q, R>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let pinned = reclaim::pin();
+        self.look(place, key, &pinned).map(|live| read(live.value()))
+    }
+
+    /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
+    #[inline]
+    pub(crate) fn look<'g, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        match place.quick() {
+            Some(place) => self.look_at::<true, _>(place, key, pinned),
+            None => self.look_around::<true, _>(place, key, pinned),
+        }
+    }
+
+    /// As `look`, but counts no miss.
+    #[inline]
+    pub(crate) fn glance<'g, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        match place.quick() {
+            Some(place) => self.look_at::<false, _>(place, key, pinned),
+            None => self.look_around::<false, _>(place, key, pinned),
+        }
+    }
+
+    #[inline]
+    fn look_at<'g, const COUNTS_MISS: bool, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let found = self.find(place, key, pinned).map(|found| self.hit(place, found, pinned));
+        if COUNTS_MISS && found.is_none() {
+            self.count(place, pinned.lane(), Caller::Miss);
+        }
+        found
+    }
+
+    /// As `look_at`, for a place that is none of the quick kind. Apart, so that look-ups of those are small enough
+    /// to become part of who calls them, and keep nothing for the others.
+    #[cold]
+    fn look_around<'g, const COUNTS_MISS: bool, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        self.look_at::<COUNTS_MISS, _>(place, key, pinned)
+    }
+
+    /// The live entry of a key, neither counted nor touched.
+    #[inline]
+    pub(crate) fn find<'g, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Found<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        let (hash, shard) = self.route(place, key);
+        let live = shard.find(hash, move |k| key.equivalent(k), self.validity(place), pinned)?;
+        Some(Found { live, shard })
+    }
+
+    /// Counts a hit and notes that the entry was read.
+    #[inline]
+    pub(crate) fn hit<'g>(
+        &self,
+        place: impl Place,
+        Found { live, shard }: Found<'g, K, V>,
+        pinned: &Guard,
+    ) -> Live<'g, K, V> {
+        self.count(place, pinned.lane(), Caller::Hit);
+        live.entry().touch(shard.tick());
+        // In this order: of an entry that cannot expire it is known by now.
+        if live.can_expire() {
+            if let Some(idle) = self.time_to_idle {
+                self.prolong(live, idle);
+            }
+        }
+        live
+    }
+
+    /// Lets an entry that was read live on.
+    #[cold]
+    fn prolong(&self, live: Live<'_, K, V>, time_to_idle: Duration) {
+        live.extend_idle(deadline(self.clock.now(), time_to_idle));
+    }
+}
