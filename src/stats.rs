@@ -157,7 +157,7 @@ impl fmt::Display for Stats {
 
 /// The callers' counters: one lane for each thread, so that counting a hit touches no shared line.
 pub(crate) struct CallerCounts {
-    own: Box<[Lane]>,
+    own: Box<[Lane; LANES]>,
     /// For threads that have no lane of their own.
     shared: Lane,
 }
@@ -168,7 +168,7 @@ struct Lane([AtomicU64; CALLER_COUNTS]);
 
 impl CallerCounts {
     pub(crate) fn new() -> Self {
-        Self { own: (0..LANES).map(|_| Lane::default()).collect(), shared: Lane::default() }
+        Self { own: Box::new(std::array::from_fn(|_| Lane::default())), shared: Lane::default() }
     }
 
     /// Counts one, in the lane of the calling thread.

@@ -1,9 +1,8 @@
-//! What callers count of one scope: little while it is read little, a stripe for each thread when it is
-//! read much.
+//! What callers count of one scope: little while it is read little, in lanes when it is read much.
 //!
 //! A cache may have a million sessions, so a scope begins with one cell that all share. Once that has
-//! counted a thousand of something it gets stripes; each belongs to the lane of one thread, which then
-//! counts without an atomic read-modify-write and without a line that others write. Layer: scope.
+//! counted a few thousand of something it gets a stripe for the lane of each thread, which then counts without
+//! an atomic read-modify-write and without a line that others write. Layer: scope.
 
 pub(crate) use crate::stats::CALLER_COUNTS as KINDS;
 use crate::stats::Caller;
@@ -11,12 +10,9 @@ use crate::sync::reclaim::LANES;
 use crate::sync::tally::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// Counts of one kind from which on stripes are worth their memory. In models at once: reads of busy scopes have a
-/// way of their own, which must be searched.
-const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 0 } else { 1024 };
-const STRIPES: usize = 16;
-/// No lane.
-const NOBODY: u64 = u64::MAX;
+/// Counts of one kind from which on stripes are worth their memory, four kilobytes. In models at once: reads of busy
+/// scopes have a way of their own, which must be searched.
+const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 0 } else { 4096 };
 
 /// The callers' figures of one scope. `T` is what has the stripes, and whatever else reads of busy scopes look at.
 pub(crate) struct ScopeCounts<T = Stripes> {
@@ -25,19 +21,16 @@ pub(crate) struct ScopeCounts<T = Stripes> {
 }
 
 /// The figures of what is read much.
-#[derive(Default)]
 pub(crate) struct Stripes {
-    own: [Stripe; STRIPES],
-    /// For threads that have no stripe.
+    own: [Stripe; LANES],
+    /// For threads that have no lane of their own.
     rest: Cell,
 }
 
+/// What the thread of one lane has counted.
 #[repr(align(64))]
-struct Stripe {
-    /// The lane that alone counts here.
-    owner: AtomicU64,
-    counts: Cell,
-}
+#[derive(Default)]
+struct Stripe(Cell);
 
 type Cell = [AtomicU64; KINDS];
 
@@ -89,47 +82,32 @@ impl Stripes {
     /// Counts one, from a thread of `lane`.
     #[inline]
     pub(crate) fn count(&self, lane: usize, what: Caller) {
-        let first = &self.own[lane % STRIPES];
-        // Relaxed: only the lane itself makes this its own, and it knows.
-        if first.owner.load(Ordering::Relaxed) == lane as u64 {
-            first.count(what);
+        if let Some(Stripe(counters)) = self.own.get(lane) {
+            let counter = &counters[what as usize];
+            // Relaxed: the thread that has the lane alone writes the stripe, and the lane's hand-over orders
+            // its owners.
+            let count = counter.load(Ordering::Relaxed);
+            // Relaxed: as above.
+            counter.store(count + 1, Ordering::Relaxed);
         } else {
-            self.count_elsewhere(lane, what);
+            self.count_shared(what);
         }
     }
 
     #[cold]
-    fn count_elsewhere(&self, lane: usize, what: Caller) {
-        match self.stripe(lane) {
-            Some(stripe) => stripe.count(what),
-            None => {
-                // Relaxed: a statistic.
-                self.rest[what as usize].fetch_add(1, Ordering::Relaxed);
-            }
-        }
-    }
-
-    /// The stripe of a lane, which it takes if one of its two is free. Threads without a lane have none.
-    fn stripe(&self, lane: usize) -> Option<&Stripe> {
-        if lane >= LANES {
-            return None;
-        }
-        let own = lane as u64;
-        [lane % STRIPES, (lane + 1) % STRIPES].into_iter().map(|i| &self.own[i]).find(|stripe| {
-            // Relaxed: only the lane itself makes this its own, and it knows.
-            let owner = stripe.owner.load(Ordering::Relaxed);
-            owner == own
-                || owner == NOBODY
-                    // Relaxed: it says who counts, and orders nothing.
-                    && stripe
-                        .owner
-                        .compare_exchange(NOBODY, own, Ordering::Relaxed, Ordering::Relaxed)
-                        .is_ok()
-        })
+    fn count_shared(&self, what: Caller) {
+        // Relaxed: a statistic.
+        self.rest[what as usize].fetch_add(1, Ordering::Relaxed);
     }
 
     fn cells(&self) -> impl Iterator<Item = &Cell> {
-        self.own.iter().map(|stripe| &stripe.counts).chain([&self.rest])
+        self.own.iter().map(|Stripe(counters)| counters).chain([&self.rest])
+    }
+}
+
+impl Default for Stripes {
+    fn default() -> Self {
+        Self { own: std::array::from_fn(|_| Stripe::default()), rest: Cell::default() }
     }
 }
 
@@ -139,39 +117,20 @@ impl AsRef<Stripes> for Stripes {
     }
 }
 
-impl Stripe {
-    /// Counts one, from the thread that has the owning lane.
-    #[inline]
-    fn count(&self, what: Caller) {
-        let counter = &self.counts[what as usize];
-        // Relaxed: the thread that has the lane alone writes the stripe, and the lane's hand-over orders
-        // its owners.
-        let count = counter.load(Ordering::Relaxed);
-        // Relaxed: as above.
-        counter.store(count + 1, Ordering::Relaxed);
-    }
-}
-
-impl Default for Stripe {
-    fn default() -> Self {
-        Self { owner: AtomicU64::new(NOBODY), counts: Cell::default() }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::{ScopeCounts, Stripes};
+    use super::{BUSY, ScopeCounts, Stripes};
     use crate::stats::Caller;
     use crate::sync::reclaim::SHARED_LANE;
 
     /// Enough for stripes.
-    const MUCH: u64 = 1024;
+    const MUCH: u64 = BUSY + 1;
 
     #[test]
     fn every_count_is_kept_whoever_counts() {
         let counts = ScopeCounts::<Stripes>::default();
         std::thread::scope(|scope| {
-            // More lanes than stripes, some of which want the same, and one that is shared.
+            // Many lanes, and one that is shared.
             for lane in (0..40).chain([SHARED_LANE, SHARED_LANE]) {
                 let counts = &counts;
                 scope.spawn(move || {
