@@ -168,8 +168,9 @@ where
     }
 
     fn step(&mut self) -> Step<'a, K, V, A, P> {
-        let pinned = reclaim::pin();
+        // Of a claim that was lost. Before the pin: if it is dropped, then under none.
         let mut owned = None;
+        let pinned = reclaim::pin();
         loop {
             let validity = self.front.validity(self.place);
             let (seen, sight) =

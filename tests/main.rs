@@ -5,6 +5,7 @@ mod support;
 mod api;
 mod auto_traits;
 mod behaviour;
+mod busy_scopes;
 mod cancel;
 mod errors;
 mod eviction;

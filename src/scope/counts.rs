@@ -7,7 +7,7 @@
 pub(crate) use crate::stats::CALLER_COUNTS as KINDS;
 use crate::stats::Caller;
 use crate::sync::reclaim::LANES;
-use crate::sync::tally::{AtomicU64, Ordering};
+use crate::sync::tally::{AtomicU8, AtomicU64, Ordering};
 use std::sync::OnceLock;
 
 /// Counts of one kind from which on stripes are worth their memory, four kilobytes. In models at once: reads of busy
@@ -15,8 +15,11 @@ use std::sync::OnceLock;
 const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 0 } else { 4096 };
 
 /// The callers' figures of one scope. `T` is what has the stripes, and whatever else reads of busy scopes look at.
+#[repr(C)]
 pub(crate) struct ScopeCounts<T = Stripes> {
     shared: Cell,
+    /// Whether somebody has begun to make what follows.
+    is_busy: AtomicU8,
     busy: OnceLock<Box<T>>,
 }
 
@@ -36,7 +39,7 @@ type Cell = [AtomicU64; KINDS];
 
 impl<T> Default for ScopeCounts<T> {
     fn default() -> Self {
-        Self { shared: Cell::default(), busy: OnceLock::new() }
+        Self { shared: Cell::default(), is_busy: AtomicU8::new(0), busy: OnceLock::new() }
     }
 }
 
@@ -60,8 +63,10 @@ impl<T: AsRef<Stripes>> ScopeCounts<T> {
     fn count_shared(&self, what: Caller, busy: impl FnOnce() -> T) {
         // Relaxed: a statistic.
         let before = self.shared[what as usize].fetch_add(1, Ordering::Relaxed);
-        if before == BUSY {
-            self.busy.get_or_init(|| Box::new(busy()));
+        // By one of those who find it so: nobody waits for another's allocation. Relaxed: it orders nothing.
+        if before == BUSY && self.is_busy.swap(1, Ordering::Relaxed) == 0 {
+            // Fails never: nobody else sets it.
+            let _ = self.busy.set(Box::new(busy()));
         }
     }
 
@@ -143,5 +148,22 @@ mod tests {
         });
         assert_eq!(counts.sum(), [42 * MUCH, 0, 42 * MUCH, 0]);
         assert!(counts.busy().is_some(), "it was read much");
+    }
+
+    #[test]
+    fn threads_without_a_lane_share_no_stripe() {
+        let counts = ScopeCounts::<Stripes>::default();
+        let start = std::sync::Barrier::new(4);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    start.wait();
+                    for _ in 0..200 * MUCH {
+                        counts.count(SHARED_LANE, Caller::Hit, Stripes::default);
+                    }
+                });
+            }
+        });
+        assert_eq!(counts.sum()[Caller::Hit as usize], 800 * MUCH);
     }
 }

@@ -22,9 +22,9 @@ pub(crate) struct Node {
     live: tally::AtomicU64,
     weight: tally::AtomicU64,
     evictions: tally::AtomicU64,
-    counts: ScopeCounts<Near>,
     departed: OnceLock<Box<Departed>>,
     seen: OnceLock<Box<[Seen]>>,
+    counts: ScopeCounts<Near>,
     id: Box<str>,
     path_hash: u64,
     /// The generation that the node began with.

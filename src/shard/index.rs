@@ -97,8 +97,8 @@ impl<K, V> ReadIndex<K, V> {
         let root = self.root.load(Ordering::Acquire);
         // SAFETY: [invariant: graves] a table that was replaced is freed after our pin.
         let table = unsafe { &*root };
-        // A hash that differs spares the way to what such a key points to. Keys that point to nothing are
-        // compared as fast themselves, and equal tags have left few that differ.
+        // A hash that differs spares the way to what a key owns. Others, most of them numbers, are compared as
+        // fast themselves, and equal tags have left few that differ.
         let is_it = move |entry: &Entry<K, V>| {
             (!std::mem::needs_drop::<K>() || entry.hash() == hash) && is_it(entry)
         };
@@ -114,8 +114,8 @@ impl<K, V> ReadIndex<K, V> {
         unsafe { &*root }
     }
 
-    /// The first entry in the home bucket of `hash` whose tag is that of the hash: very likely its own.
-    /// Reads the bucket only.
+    /// What the first cell in the home bucket of `hash` has that bears its tag: very likely its entry. Reads the
+    /// bucket only.
     #[inline]
     pub(super) fn guess(&self, writer: &IndexWriter<K, V>, hash: u32) -> Option<EntryRef<K, V>> {
         let buckets = &self.table(writer).buckets;
@@ -343,8 +343,8 @@ impl<K, V> Table<K, V> {
         let control = bucket.control.load(Ordering::Relaxed);
         // Release: a reader that misses the tag finds what preceded its removal [edge: publish].
         bucket.control.store(control & !(0xff << (8 * place.cell)), Ordering::Release);
-        // Relaxed: an empty cell publishes nothing.
-        bucket.cells[place.cell].store(std::ptr::null_mut(), Ordering::Relaxed);
+        // Release: as above, for a tag of zero, which the control word has still [edge: publish].
+        bucket.cells[place.cell].store(std::ptr::null_mut(), Ordering::Release);
         let mut at = home(hash, self.buckets.len());
         while at != place.bucket {
             let passed = &self.buckets[at];

@@ -22,6 +22,7 @@ const FILTER_SHIFT: u32 = 48;
 /// Bits of the filter. One says as much as none: in models every walk is walked.
 const FILTER_BITS: u32 = match () {
     () if cfg!(any(cache_loom, cache_shuttle)) => 1,
+    () if cfg!(not(target_pointer_width = "64")) => 0,
     () if cfg!(any(target_arch = "x86_64", target_arch = "aarch64")) => 16,
     () => 0,
 };
