@@ -91,7 +91,7 @@ for tests in $(for model in $all; do tests_of "$model"; done | sort -u); do
 done
 # Whether the models pass is for run.sh to say: here it is enough that none fails at once.
 for model in $all; do
-    MODEL_SECONDS=20 run "$work/unmutated-$(tests_of "$model")" "$model"
+    MODEL_SECONDS=5 run "$work/unmutated-$(tests_of "$model")" "$model"
     case $? in
     0) grep -q "^searched $model " "$work/output" && continue ;;
     124) continue ;;
