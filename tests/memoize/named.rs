@@ -3,14 +3,32 @@
 use super::{CACHE, Fault, called, calls};
 use cacheado::{SharedCache, memoize};
 use std::marker::PhantomData;
+use std::ops::Deref;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 static OTHER: LazyLock<SharedCache> = LazyLock::new(SharedCache::new);
 
+/// A constant cannot refer to a static that changes: not for the oldest compiler that is supported.
+enum Whose {
+    Everybodys,
+    Another,
+}
+
+impl Deref for Whose {
+    type Target = SharedCache;
+
+    fn deref(&self) -> &SharedCache {
+        match self {
+            Self::Everybodys => &CACHE,
+            Self::Another => &OTHER,
+        }
+    }
+}
+
 trait Tenant {
     const NAME: &'static str;
-    const CACHE: &'static LazyLock<SharedCache>;
+    const CACHE: Whose;
 }
 
 struct Red;
@@ -18,12 +36,12 @@ struct Blue;
 
 impl Tenant for Red {
     const NAME: &'static str = "red";
-    const CACHE: &'static LazyLock<SharedCache> = &CACHE;
+    const CACHE: Whose = Whose::Everybodys;
 }
 
 impl Tenant for Blue {
     const NAME: &'static str = "blue";
-    const CACHE: &'static LazyLock<SharedCache> = &OTHER;
+    const CACHE: Whose = Whose::Another;
 }
 
 struct Shop<T>(PhantomData<T>);
