@@ -59,7 +59,7 @@ thread() (
     chmod +x target/thread/cc
     export RUSTC=$compiler RUSTDOC=/usr/bin/rustdoc RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/thread
     export RUSTFLAGS="-Zsanitizer=thread -Zexternal-clangrt --cfg crossbeam_sanitize --cfg cache_tsan -Clinker=$PWD/target/thread/cc"
-    export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1
+    export TSAN_OPTIONS=halt_on_error=0:second_deadlock_stack=1:suppressions=$PWD/ci/thread-sanitizer.supp
     skipped=(
         "${skipped_by_both[@]}"
         # It cannot follow a forked child that starts threads.
