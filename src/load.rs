@@ -12,7 +12,7 @@ use crate::shard::flight::{Flight, Lead, LoadPermit, Note, Outcome, Ticket};
 use crate::shard::hash::KeyHash;
 use crate::shard::{Sight, answer};
 use crate::stats::Caller;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim;
 use crate::sync::thread::thread_local;
 use std::any::Any;
 use std::cell::RefCell;
@@ -190,7 +190,7 @@ where
                 if on_shard || self.front.is_forked() {
                     return Step::Alone;
                 }
-                let Some(notes) = Leading::wait_for(flight.lead(), &pinned) else {
+                let Some(notes) = Leading::wait_for(flight.lead()) else {
                     return Step::Alone;
                 };
                 match flight.join() {
@@ -338,8 +338,8 @@ impl Leading {
 
     /// Notes that the loads that the current thread is inside of wait for another. Nothing if that one
     /// is among them or waits for one of them.
-    fn wait_for(other: &Arc<Lead>, pinned: &Guard) -> Option<Vec<Note>> {
-        let noted = LEADING.try_with(|loads| Lead::wait_for(&loads.borrow(), other, pinned));
+    fn wait_for(other: &Arc<Lead>) -> Option<Vec<Note>> {
+        let noted = LEADING.try_with(|loads| Lead::wait_for(&loads.borrow(), other));
         noted.unwrap_or_else(|_| Some(Vec::new()))
     }
 }

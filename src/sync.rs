@@ -3,10 +3,14 @@
 //!
 //! Compiled normally it re-exports the standard library's atomics and threads, crossbeam-epoch, flume
 //! and futures-channel. Compiled with `--cfg cache_loom` or `--cfg cache_shuttle` the same names are
-//! loom's or shuttle's atomics and threads, and two oracles stand in for the epoch collector and the
+//! loom's or shuttle's atomics and threads, and two oracles stand in for reclamation and the
 //! mailbox, so that `loom-tests/` and `shuttle-tests/` can search the interleavings of the very code
 //! that ships. Owns nothing; layer: base.
 
+mod barrier;
+pub(crate) mod epochs;
+pub(crate) mod grace;
+pub(crate) mod lanes;
 pub(crate) mod mailbox;
 pub(crate) mod map;
 #[cfg(any(all(cache_loom, not(crossbeam_loom)), cache_shuttle))]

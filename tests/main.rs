@@ -16,6 +16,7 @@ mod memoize;
 mod model;
 mod panics;
 mod pressure;
+mod readers;
 mod recursion;
 mod removal;
 mod scope_model;

@@ -49,7 +49,7 @@ models! {
     }
     graves {
         fn nothing_is_freed_under_a_reader();
-        fn acknowledged_in_any_order();
+        fn batches_follow_each_other();
     }
     removal {
         fn one_remover_wins();
@@ -90,5 +90,9 @@ models! {
     }
     lanes {
         fn lanes_are_handed_over();
+        fn nothing_is_freed_under_a_lane();
+        fn one_barrier_serves_two();
+        fn a_reader_without_a_lane_is_noticed();
+        fn the_collector_answers_after_its_readers();
     }
 }

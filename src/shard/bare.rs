@@ -77,8 +77,8 @@ impl<K: Eq, V> Owner<K, V> {
 
     /// What ends a turn: frees what is due and closes the batch of what was retired since.
     pub(crate) fn turn(&mut self) {
-        while self.graves.bury(drop) {}
-        self.graves.seal(&reclaim::pin());
+        self.graves.bury(drop);
+        self.graves.seal();
     }
 
     /// Whether everything that was retired has been freed.

@@ -10,7 +10,7 @@ use super::index::Table;
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
 use crate::sync::map::Map;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim;
 use crate::sync::tally::{AtomicU64, Ordering};
 use crossbeam_channel::{Sender, TrySendError};
 use std::cell::Cell;
@@ -221,16 +221,16 @@ impl<K, V> Departures<K, V> {
         }
     }
 
-    /// Closes the batch of what was retired since the last call.
-    pub(super) fn seal(&mut self, pinned: &Guard) {
+    /// Closes the batch of what was retired, if the one before has been freed.
+    pub(super) fn seal(&mut self) {
         self.is_owed_a_visit |= !self.graves.is_empty();
-        self.graves.seal(pinned);
+        self.graves.seal();
     }
 
-    /// Frees what is due. Runs destructors: not under a pin.
-    pub(super) fn bury(&mut self) {
+    /// Frees some of what is due. Runs destructors: not under a pin. Whether more is due.
+    pub(super) fn bury(&mut self) -> bool {
         let Self { graves, subscribers, counts, panics, .. } = self;
-        while graves.bury(|departed| drop_or_send(departed, subscribers, counts, panics)) {}
+        graves.bury(|departed| drop_or_send(departed, subscribers, counts, panics))
     }
 
     /// Gives back what is kept for the next entries that leave.

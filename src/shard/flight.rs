@@ -12,7 +12,7 @@
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, Span, State};
 use super::pending::Draft;
 use crate::scope::place::Place;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim::{self, Epoch};
 use crate::sync::slot;
 use crate::sync::{AtomicPtr, Ordering, fence};
 use std::any::Any;
@@ -239,11 +239,7 @@ impl Lead {
 
     /// Notes that all loads that the caller is inside of, `own`, wait for `other`. Nothing, and nothing
     /// is noted, if `other` waits for one of them: then the caller must not wait.
-    pub(crate) fn wait_for(
-        own: &[Arc<Self>],
-        other: &Arc<Self>,
-        pinned: &Guard,
-    ) -> Option<Vec<Note>> {
+    pub(crate) fn wait_for(own: &[Arc<Self>], other: &Arc<Self>) -> Option<Vec<Note>> {
         if own.is_empty() {
             return Some(Vec::new());
         }
@@ -251,7 +247,7 @@ impl Lead {
         // SeqCst: of those who close a circle at once, the one whose fence is the last finds the notes of
         // all others [edge: circle].
         fence(Ordering::SeqCst);
-        (!other.comes_back_to(own, pinned)).then_some(notes)
+        (!other.comes_back_to(own, &reclaim::pin_epoch())).then_some(notes)
     }
 
     fn note(of: &Arc<Self>, other: &Arc<Self>) -> Note {
@@ -272,7 +268,7 @@ impl Lead {
     }
 
     /// Whether this one is of `own`, or waits for one of them, through however many others.
-    fn comes_back_to(&self, own: &[Arc<Self>], pinned: &Guard) -> bool {
+    fn comes_back_to(&self, own: &[Arc<Self>], pinned: &Epoch) -> bool {
         let mut met = HashSet::from([std::ptr::from_ref(self)]);
         let mut to_see = vec![self];
         while let Some(lead) = to_see.pop() {
@@ -284,7 +280,7 @@ impl Lead {
         false
     }
 
-    fn waits_on<'g>(&'g self, _pinned: &'g Guard) -> impl Iterator<Item = &'g Self> {
+    fn waits_on<'g>(&'g self, _pinned: &'g Epoch) -> impl Iterator<Item = &'g Self> {
         self.waits().filter_map(|wait| {
             // Acquire: the lead is walked next [edge: circle].
             let on = wait.on.load(Ordering::Acquire);
@@ -328,6 +324,6 @@ impl Drop for Note {
         wait.on.store(std::ptr::null_mut(), Ordering::Relaxed);
         let on = self.on.take();
         // Walkers that are pinned now may hold the pointer.
-        reclaim::pin().defer(move || drop(on));
+        reclaim::pin_epoch().defer(move || drop(on));
     }
 }

@@ -1,24 +1,22 @@
 //! Who drops what, and when: everything that left the index or a chain is freed here, by the shard.
 //!
-//! Pinning now and then runs deferred calls of other threads, so a destructor must never be deferred:
-//! a reader would run it. The shard collects what a turn retired in a *batch*, defers one tiny call
-//! that acknowledges the batch's number, and when it sees the acknowledgement it frees the batch
-//! itself; what is done with keys and values is its caller's, who catches their panics. Invariant: graves (see `docs/concurrency.md`). Layer:
-//! shard.
+//! What turns retire collects in an *open* batch. When the *sealed* one before it has been freed it is sealed in its
+//! turn, and freed when a grace period is over that began with the seal. What is done with keys and values is the
+//! caller's, who catches their panics. Invariant: graves (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 use super::entry::{Entry, EntryRef, Farewell, Kind, Op, OpRef};
 use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
-use crate::sync::reclaim::Guard;
-use crate::sync::{AtomicU64, Ordering, raise};
-use std::collections::VecDeque;
+use crate::sync::reclaim::Grace;
 use std::ptr::NonNull;
-use std::sync::Arc;
 
 /// Room that a shard keeps in each of its lists while it rests, so that what comes now and then allocates nothing.
 pub(super) const KEPT: usize = 32;
+
+/// How many are freed at a time, at least: while a long row of destructors runs, writers may have to wait for room.
+const SLICE: usize = 256;
 
 /// What a batch holds.
 pub(super) enum Remains<K, V> {
@@ -33,10 +31,9 @@ pub(super) enum Remains<K, V> {
 /// What is freed when its last reader has gone.
 pub(super) struct Graves<K, V> {
     open: Vec<Remains<K, V>>,
-    sealed: VecDeque<(u64, Vec<Remains<K, V>>)>,
-    last_sealed: u64,
-    acknowledged: Arc<AtomicU64>,
-    spare: Vec<Vec<Remains<K, V>>>,
+    sealed: Vec<Remains<K, V>>,
+    /// Of the sealed batch.
+    grace: Grace,
 }
 
 /// What is left of an entry: its key, its value if it ever had one, and why it left if anybody saw it.
@@ -44,13 +41,7 @@ pub(super) type Departed<K, V> = (K, Option<V>, Option<RemovalCause>);
 
 impl<K, V> Graves<K, V> {
     pub(super) fn new() -> Self {
-        Self {
-            open: Vec::new(),
-            sealed: VecDeque::new(),
-            last_sealed: 0,
-            acknowledged: Arc::new(AtomicU64::new(0)),
-            spare: Vec::new(),
-        }
+        Self { open: Vec::new(), sealed: Vec::new(), grace: Grace::new() }
     }
 
     /// Takes what no new reader can reach any more. Who is in the graves is touched by nobody else
@@ -64,55 +55,37 @@ impl<K, V> Graves<K, V> {
         self.open.is_empty() && self.sealed.is_empty()
     }
 
-    /// Closes the open batch: it is due when every guard that lives now has gone.
-    pub(super) fn seal(&mut self, pinned: &Guard) {
-        if !self.open.is_empty() {
-            self.last_sealed += 1;
-            let number = self.last_sealed;
-            let batch = std::mem::replace(&mut self.open, self.spare.pop().unwrap_or_default());
-            self.sealed.push_back((number, batch));
-            let acknowledged = Arc::clone(&self.acknowledged);
-            // Release: the shard that sees the number frees after all those readers [edge: ack]. A
-            // maximum, because deferred calls run in any order; a batch that was sealed earlier has
-            // waited for fewer readers, so the highest number speaks for all below it.
-            pinned.defer(move || {
-                raise(&acknowledged, number, Ordering::Release);
-            });
-        }
-        if !self.sealed.is_empty() {
-            pinned.flush();
+    /// Closes the open batch, if the one before has been freed: it is due when every guard that lives now has
+    /// gone.
+    pub(super) fn seal(&mut self) {
+        if self.sealed.is_empty() && !self.open.is_empty() {
+            std::mem::swap(&mut self.open, &mut self.sealed);
+            self.grace.begin();
         }
     }
 
-    /// Frees the oldest batch that is due, giving each entry's parts to `departed` (which drops them,
-    /// and must not unwind). Returns whether there was one.
+    /// Frees a slice of the sealed batch if it is due, giving each entry's parts to `departed` (which drops them, and
+    /// must not unwind). Whether more is due. The faster the next batch grows, the larger the slice.
     pub(super) fn bury(&mut self, mut departed: impl FnMut(Departed<K, V>)) -> bool {
-        // Acquire: see `seal` [edge: ack].
-        let due = self.acknowledged.load(Ordering::Acquire);
-        if self.sealed.front().is_none_or(|(number, _)| *number > due) {
+        if self.sealed.is_empty() || !self.grace.is_over() {
             return false;
         }
-        let Some((_, mut batch)) = self.sealed.pop_front() else { return false };
-        for remains in batch.drain(..) {
+        let rest = self.sealed.len().saturating_sub(SLICE + self.open.len());
+        for remains in self.sealed.drain(rest..) {
             free(remains, &mut departed);
         }
-        if self.spare.len() < 4 {
-            self.spare.push(batch);
-        }
-        true
+        rest > 0
     }
 
     /// Gives back the memory that is kept for batches to come.
     pub(super) fn rest(&mut self) {
-        self.spare.retain(|batch| batch.capacity() <= KEPT);
         self.open.shrink_to(KEPT);
         self.sealed.shrink_to(KEPT);
     }
 
     /// Frees everything at once. The caller has seen to it that no reader is left.
     pub(super) fn bury_all(&mut self, mut departed: impl FnMut(Departed<K, V>)) {
-        let sealed = std::mem::take(&mut self.sealed).into_iter().flat_map(|(_, batch)| batch);
-        for remains in sealed.chain(std::mem::take(&mut self.open)) {
+        for remains in self.sealed.drain(..).chain(self.open.drain(..)) {
             free(remains, &mut departed);
         }
     }

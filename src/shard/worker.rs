@@ -18,7 +18,6 @@ use super::upkeep::Bound;
 use crate::reply::Responder;
 use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
-use crate::sync::reclaim;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -166,10 +165,9 @@ impl<K: Eq, V> Worker<K, V> {
         self.over = bound != Bound::Held || !thin;
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
-        // First free what is due, then seal: so an entry is never freed in the turn in which it left, and
-        // no destructor runs under our pin.
-        self.fold.departures.bury();
-        self.fold.departures.seal(&reclaim::pin());
+        // First free what is due, then seal: so an entry is never freed in the turn in which it left.
+        let more_is_due = self.fold.departures.bury();
+        self.fold.departures.seal();
         self.fold.publish_counts(shard);
         self.wrote |= folded > 0;
         if !self.over {
@@ -184,7 +182,10 @@ impl<K: Eq, V> Worker<K, V> {
         for idle in self.fold.scopes.take_idle() {
             self.shards[0].whisper(Command::Probe(idle));
         }
-        next
+        match next {
+            Next::Idle(_) if more_is_due => Next::Again,
+            next => next,
+        }
     }
 
     fn take_commands(&mut self) -> u64 {

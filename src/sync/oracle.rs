@@ -1,16 +1,12 @@
-//! What stands in for crossbeam-epoch under a model checker, loom or shuttle.
+//! What stands in for lanes, barriers and crossbeam-epoch under a model checker, loom or shuttle.
 //!
-//! It must not be kinder than the real thing: it runs a deferred call the moment the last guard that
-//! was alive at its `defer` has gone, which is the most eager scheme the real collector's contract
-//! permits. Book-keeping is plain memory: a model runs one thread at a time and switches only at the
-//! checker's own operations. The fences give the edges that the real pin, unpin and defer give.
-//! Layer: base.
+//! It must not be kinder than the real thing: a grace period is over, and a deferred call runs, the moment the last
+//! guard that was alive at its beginning has gone, which is the most eager scheme that the contract permits; and it
+//! orders no more than that: what precedes a beginning before what follows a later pin, and what precedes
+//! the end of a guard before what waited for it. Two pins order nothing. Book-keeping is plain memory: a model runs one
+//! thread at a time and switches only at the checker's own operations. Layer: base.
 
 use super::{AtomicU64, Ordering};
-#[cfg(cache_loom)]
-use loom::sync::atomic::fence;
-#[cfg(cache_shuttle)]
-use shuttle::sync::atomic::fence;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,15 +18,26 @@ struct Epochs {
     next: u64,
     live: BTreeSet<u64>,
     deferred: Vec<(BTreeSet<u64>, Call)>,
-    /// Makes each pin, unpin and defer a point where the model tries other threads first: a fence alone
-    /// is none, and what follows it would never be seen from before it.
-    turn: Option<Arc<AtomicU64>>,
+    edges: Option<Arc<Edges>>,
 }
 
-fn step() {
-    let turn = EPOCHS.with_borrow(|epochs| epochs.turn.clone());
-    // Relaxed: it orders nothing, the fences do.
-    turn.expect("reset at the start of the execution").fetch_add(1, Ordering::Relaxed);
+/// What the steps of a guard order, by changes in one step, which always find the latest. They are also the points
+/// where the model tries other threads first.
+struct Edges {
+    begun: AtomicU64,
+    gone: AtomicU64,
+}
+
+fn edges() -> Arc<Edges> {
+    let edges = EPOCHS.with_borrow(|epochs| epochs.edges.clone());
+    edges.expect("reset at the start of the execution")
+}
+
+/// Says that from now on somebody waits for all who are pinned, and gives those.
+fn begin() -> BTreeSet<u64> {
+    // Release: who is pinned later sees what was unlinked before [edge: epoch].
+    edges().begun.fetch_add(1, Ordering::Release);
+    EPOCHS.with_borrow(|epochs| epochs.live.clone())
 }
 
 // A model's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
@@ -42,7 +49,8 @@ pub(super) fn reset() {
     let old = EPOCHS.with(RefCell::take);
     // Closures of an execution that has ended refer to its objects: they must not run, nor drop.
     old.deferred.into_iter().for_each(std::mem::forget);
-    EPOCHS.with_borrow_mut(|epochs| epochs.turn = Some(Arc::new(AtomicU64::new(0))));
+    let edges = Edges { begun: AtomicU64::new(0), gone: AtomicU64::new(0) };
+    EPOCHS.with_borrow_mut(|epochs| epochs.edges = Some(Arc::new(edges)));
 }
 
 /// A guard of the oracle.
@@ -53,27 +61,20 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     pub(super) fn new() -> Self {
-        step();
+        // Acquire: see `begin` [edge: epoch].
+        edges().begun.fetch_add(1, Ordering::Acquire);
         let id = EPOCHS.with_borrow_mut(|e| {
             e.next += 1;
             let id = e.next;
             e.live.insert(id);
             id
         });
-        // SeqCst: a pin after a retirement must see the unlinking that preceded it, as the fence in
-        // the real pin guarantees [edge: epoch].
-        fence(Ordering::SeqCst);
         Self { id, not_send: std::marker::PhantomData }
     }
 
     pub(super) fn defer(&self, f: impl FnOnce() + Send + 'static) {
-        step();
-        // SeqCst: see `new` [edge: epoch].
-        fence(Ordering::SeqCst);
-        EPOCHS.with_borrow_mut(|e| {
-            let alive = e.live.clone();
-            e.deferred.push((alive, Box::new(f)));
-        });
+        let alive = begin();
+        EPOCHS.with_borrow_mut(|e| e.deferred.push((alive, Box::new(f))));
     }
 
     pub(super) fn flush(&self) {}
@@ -81,9 +82,9 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        step();
-        // SeqCst: what this guard read happens before a deferred call that waited for it [edge: epoch].
-        fence(Ordering::SeqCst);
+        // AcqRel: what this guard read happens before what waited for it, and what others read before the calls
+        // that we run for them [edge: gone].
+        edges().gone.fetch_add(1, Ordering::AcqRel);
         let due: Vec<Call> = EPOCHS.with_borrow_mut(|e| {
             e.live.remove(&self.id);
             for (alive, _) in &mut e.deferred {
@@ -96,5 +97,25 @@ impl Drop for Pinned {
             due.into_iter().map(|(_, call)| call).collect()
         });
         due.into_iter().for_each(|call| call());
+    }
+}
+
+/// A grace period of the oracle.
+pub(crate) struct Grace(BTreeSet<u64>);
+
+impl Grace {
+    pub(crate) fn new() -> Self {
+        Self(BTreeSet::new())
+    }
+
+    pub(crate) fn begin(&mut self) {
+        self.0 = begin();
+    }
+
+    pub(crate) fn is_over(&mut self) -> bool {
+        // Acquire: see `drop` [edge: gone].
+        edges().gone.fetch_add(0, Ordering::Acquire);
+        EPOCHS.with_borrow(|epochs| self.0.retain(|guard| epochs.live.contains(guard)));
+        self.0.is_empty()
     }
 }

@@ -1,28 +1,24 @@
-//! Deferred reclamation: pins that keep what a reader may see from being freed.
+//! Reclamation: pins that keep what a reader may see from being freed, and who waits for them.
 //!
-//! The collector is this library's own, never crossbeam's default one: a guard that stalls in some
-//! other crate must not hold our garbage, and our readers must not run other crates' destructors. A
-//! thread registers once, in a thread-local participant; the same participant carries the thread's
-//! lane for striped counters, so that a hit pays for one thread-local access and not two. Layer: base.
+//! A thread takes a lane when it reads for the first time. To be pinned is to say so in the lane's word, which costs a
+//! store: who frees brings the barrier ([`barrier`](super::barrier), [`grace`](super::grace)). A thread that
+//! finds no lane, and every thread where the system has no such barrier, is pinned in crossbeam-epoch's
+//! collector, which costs a locked instruction; so is who follows notes of waits. The collector is this library's own,
+//! never crossbeam's default one: a guard that stalls in some other crate must not hold our garbage, and our
+//! readers must not run other crates' destructors. Layer: base.
 
-use super::{AtomicU64, Ordering};
-
-/// How many threads at a time can count without an atomic read-modify-write.
-pub(crate) const LANES: usize = 64;
+pub(crate) use super::lanes::LANES;
+pub(crate) use imp::{Grace, pin, pin_epoch, tidy};
 
 /// The lane of threads that came when all others were taken: shared, so it counts with `fetch_add`.
 pub(crate) const SHARED_LANE: usize = LANES;
 
 /// A pinned thread: nothing that was reachable when it was made is freed while it lives. Not `Send`.
 pub(crate) struct Guard {
-    inner: Inner,
     lane: usize,
+    kept: imp::Kept,
+    not_send: std::marker::PhantomData<*mut ()>,
 }
-
-#[cfg(not(any(cache_loom, cache_shuttle)))]
-type Inner = crossbeam_epoch::Guard;
-#[cfg(any(cache_loom, cache_shuttle))]
-type Inner = super::oracle::Pinned;
 
 impl Guard {
     /// The counter lane of the pinned thread.
@@ -30,128 +26,198 @@ impl Guard {
     pub(crate) fn lane(&self) -> usize {
         self.lane
     }
+}
 
-    /// Calls `f` on some thread once every guard that is alive now has gone.
+/// A thread pinned in the collector itself: what is deferred there after it was made waits for it.
+pub(crate) struct Epoch(Inner);
+
+#[cfg(not(any(cache_loom, cache_shuttle)))]
+type Inner = crossbeam_epoch::Guard;
+#[cfg(any(cache_loom, cache_shuttle))]
+type Inner = super::oracle::Pinned;
+
+impl Epoch {
+    /// Calls `f` on some thread once all that are pinned in the collector now have gone.
     pub(crate) fn defer(&self, f: impl FnOnce() + Send + 'static) {
-        self.inner.defer(f);
+        self.0.defer(f);
     }
 
     /// Hands this thread's deferred calls to the collector and runs some that are due.
     pub(crate) fn flush(&self) {
-        self.inner.flush();
-    }
-}
-
-/// Pins the current thread. Costs one atomic read-modify-write on memory of its own.
-#[inline]
-pub(crate) fn pin() -> Guard {
-    imp::pin()
-}
-
-/// Frees some of what the collector itself still has of calls that were made: it does so when somebody comes by, and
-/// who sleeps does not.
-pub(crate) fn tidy() {
-    #[cfg(not(any(cache_loom, cache_shuttle)))]
-    pin().flush();
-}
-
-/// Which lanes are taken, one bit each.
-pub(crate) struct Lanes(AtomicU64);
-
-impl Lanes {
-    #[cfg(not(any(cache_loom, cache_shuttle)))]
-    const fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    #[cfg(any(cache_loom, cache_shuttle))]
-    pub(crate) fn new() -> Self {
-        Self(AtomicU64::new(0))
-    }
-
-    /// Takes a lane that no other live thread has, if there is one.
-    pub(crate) fn claim(&self) -> Option<usize> {
-        // Relaxed: only a guess for the exchange below.
-        let mut taken = self.0.load(Ordering::Relaxed);
-        loop {
-            let lane = taken.trailing_ones() as usize;
-            if lane >= LANES {
-                return None;
-            }
-            // Acquire: the counts of the lane's last owner must be visible before we add to them with
-            // a plain load and store [edge: lane-handover]. Relaxed on failure: a new guess.
-            match self.0.compare_exchange_weak(
-                taken,
-                taken | 1 << lane,
-                Ordering::Acquire,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return Some(lane),
-                Err(now) => taken = now,
-            }
-        }
-    }
-
-    /// Gives a lane back.
-    pub(crate) fn release(&self, lane: usize) {
-        // Release: hands our counts to the next owner of the lane [edge: lane-handover].
-        self.0.fetch_and(!(1 << lane), Ordering::Release);
+        self.0.flush();
     }
 }
 
 #[cfg(not(any(cache_loom, cache_shuttle)))]
 mod imp {
-    use super::{Guard, Lanes, SHARED_LANE};
+    use super::super::barrier;
+    use super::super::epochs::Epochs;
+    use super::super::grace::{Barriers, LaneGrace};
+    use super::super::lanes::{Lanes, Word};
+    use super::{Epoch, Guard, SHARED_LANE};
     use crossbeam_epoch::{Collector, LocalHandle};
-    use std::sync::OnceLock;
+    use std::cell::OnceCell;
+    use std::marker::PhantomData;
+    use std::sync::{LazyLock, OnceLock};
+    use std::time::Instant;
 
+    static READERS: Lanes = Lanes::new();
+    static BARRIERS: Barriers = Barriers::new();
     static COLLECTOR: OnceLock<Collector> = OnceLock::new();
-    static LANES_IN_USE: Lanes = Lanes::new();
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 
     thread_local! {
-        static PARTICIPANT: Participant = Participant {
-            local: collector().register(),
-            lane: LANES_IN_USE.claim().unwrap_or(SHARED_LANE),
-        };
+        static PARTICIPANT: Participant = Participant::new();
+    }
+
+    /// Where it is said that a thread is pinned.
+    pub(super) enum Kept {
+        Word(&'static Word),
+        Epoch(#[expect(dead_code, reason = "its drop unpins")] Epoch),
     }
 
     struct Participant {
-        local: LocalHandle,
+        /// Where it counts.
         lane: usize,
+        /// Of its lane, if it has one to itself and the system has the barrier.
+        word: Option<&'static Word>,
+        in_epochs: OnceCell<LocalHandle>,
+    }
+
+    impl Participant {
+        fn new() -> Self {
+            let lane = READERS.claim().unwrap_or(SHARED_LANE);
+            let word = READERS.word(lane).filter(|_| barrier::is_there());
+            Self { lane, word, in_epochs: OnceCell::new() }
+        }
+
+        #[inline]
+        fn pin(&self) -> Guard {
+            let kept = match self.word {
+                Some(word) => {
+                    word.enter();
+                    Kept::Word(word)
+                }
+                None => self.pin_with_fence(),
+            };
+            Guard { lane: self.lane, kept, not_send: PhantomData }
+        }
+
+        #[cold]
+        fn pin_with_fence(&self) -> Kept {
+            READERS.note_another();
+            Kept::Epoch(self.pin_epoch())
+        }
+
+        fn pin_epoch(&self) -> Epoch {
+            Epoch(self.in_epochs.get_or_init(|| collector().register()).pin())
+        }
     }
 
     impl Drop for Participant {
         fn drop(&mut self) {
             if self.lane != SHARED_LANE {
-                LANES_IN_USE.release(self.lane);
+                READERS.quit(self.lane);
             }
         }
     }
 
-    fn collector() -> &'static Collector {
-        COLLECTOR.get_or_init(Collector::new)
+    impl Drop for Guard {
+        #[inline]
+        fn drop(&mut self) {
+            if let Kept::Word(word) = self.kept {
+                if word.leave() {
+                    READERS.release(self.lane);
+                }
+            }
+        }
     }
 
+    /// Pins the current thread. Costs two stores on memory of its own; without a lane, or where the system lacks the
+    /// barrier, an atomic read-modify-write.
     #[inline]
-    pub(super) fn pin() -> Guard {
-        PARTICIPANT
-            .try_with(|p| Guard { inner: p.local.pin(), lane: p.lane })
-            .unwrap_or_else(|_| pin_unregistered())
+    pub(crate) fn pin() -> Guard {
+        PARTICIPANT.try_with(Participant::pin).unwrap_or_else(|_| pin_unregistered())
     }
 
     /// A thread that is being torn down has lost its participant but may still use a cache from the
     /// destructor of another thread-local: it registers for this one guard.
     #[cold]
     fn pin_unregistered() -> Guard {
-        Guard { inner: collector().register().pin(), lane: SHARED_LANE }
+        READERS.note_another();
+        let kept = Kept::Epoch(Epoch(collector().register().pin()));
+        Guard { lane: SHARED_LANE, kept, not_send: PhantomData }
+    }
+
+    /// Pins the current thread in the collector.
+    pub(crate) fn pin_epoch() -> Epoch {
+        let registered = PARTICIPANT.try_with(Participant::pin_epoch);
+        registered.unwrap_or_else(|_| Epoch(collector().register().pin()))
+    }
+
+    fn collector() -> &'static Collector {
+        COLLECTOR.get_or_init(Collector::new)
+    }
+
+    /// Frees some of what the collector itself still has of calls that were made: it does so when somebody comes by, and
+    /// who sleeps does not.
+    pub(crate) fn tidy() {
+        if COLLECTOR.get().is_some() {
+            pin_epoch().flush();
+        }
+    }
+
+    /// Waits for everybody who was pinned when it began.
+    pub(crate) struct Grace {
+        lanes: LaneGrace,
+        epochs: Epochs,
+    }
+
+    impl Grace {
+        pub(crate) fn new() -> Self {
+            // Now, and not when the first reader comes: a process of many threads may take milliseconds to enrol.
+            barrier::is_there();
+            Self { lanes: LaneGrace::default(), epochs: Epochs::new() }
+        }
+
+        /// Begins anew, for what can be reached by no new reader. What it waited for before is over.
+        pub(crate) fn begin(&mut self) {
+            if barrier::is_there() {
+                self.lanes.begin(&BARRIERS);
+            } else {
+                self.epochs.begin();
+            }
+        }
+
+        /// Whether they have gone. A call in a millisecond may pass the barrier for all who wait in the process.
+        pub(crate) fn is_over(&mut self) -> bool {
+            let Self { lanes, epochs } = self;
+            let now = || START.elapsed().as_micros() as u64;
+            lanes.is_over(&READERS, &BARRIERS, now, || epochs.begin()) && epochs.is_over()
+        }
     }
 }
 
 #[cfg(any(cache_loom, cache_shuttle))]
 mod imp {
-    use super::{Guard, SHARED_LANE};
+    use super::{Epoch, Guard, SHARED_LANE};
+    use crate::sync::oracle::Pinned;
+    use std::marker::PhantomData;
 
-    pub(super) fn pin() -> Guard {
-        Guard { inner: crate::sync::oracle::Pinned::new(), lane: SHARED_LANE }
+    #[cfg(crossbeam_loom)]
+    pub(crate) use crate::sync::epochs::Epochs as Grace;
+    #[cfg(not(crossbeam_loom))]
+    pub(crate) use crate::sync::oracle::Grace;
+
+    pub(super) type Kept = Epoch;
+
+    pub(crate) fn pin() -> Guard {
+        Guard { lane: SHARED_LANE, kept: pin_epoch(), not_send: PhantomData }
     }
+
+    pub(crate) fn pin_epoch() -> Epoch {
+        Epoch(Pinned::new())
+    }
+
+    pub(crate) fn tidy() {}
 }
