@@ -64,8 +64,8 @@ thread() (
         "${skipped_by_both[@]}"
         # It cannot follow a forked child that starts threads.
         processes::the_process_is_forked
-        # Some twenty times slower, these take longer than the minute after which a test counts as hanging: fifty
-        # million comparisons, and twice a million writes.
+        # Some twenty times slower, each of these takes longer than a minute: fifty million comparisons, and twice a
+        # million writes.
         keys::all_keys_collide
         memory::a_write_storm
     )

@@ -239,8 +239,8 @@ where
     }
 
     /// Empties the cache, all scopes of it: invisible to every reader when this returns, and loads and writes that were
-    /// issued before are not stored. The reply says how many live entries that removed, when their
-    /// memory has been reclaimed.
+    /// issued before are not stored. The reply says how many live entries that removed, when they have
+    /// left the store; their memory is given back when nobody reads them any more, some milliseconds later.
     pub fn clear(&self) -> Reply<u64> {
         self.front.evict(self.front.trie.root())
     }

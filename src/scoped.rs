@@ -106,7 +106,7 @@ where
     /// Evicts this scope and all below it. When this returns no reader on any thread sees anything of it,
     /// and writes and loads that were issued before are not stored, nor joined; however many entries there
     /// are, the caller does none of the work. The reply says how many live entries that removed, when
-    /// their memory has been reclaimed; who replaced, removed or outlived one has taken it from the
+    /// they have left the store; who replaced, removed or outlived one has taken it from the
     /// count. Evictions of a scope and of one above it at the same time share what they removed between
     /// them.
     pub fn evict(&self) -> Reply<u64> {

@@ -191,6 +191,24 @@ fn every_subscriber_gets_every_event() {
     });
 }
 
+/// More leave under one view than are freed at a time.
+#[test]
+fn the_events_of_a_shard_come_in_the_order_of_the_removals() {
+    bounded(|| {
+        const COUNT: u64 = 2_000;
+        let builder = builder::<u64, u64>(1).event_capacity(COUNT as usize);
+        let cache = builder.build().expect("valid");
+        let (stream, view) = (cache.events(), cache.pin());
+        for round in 0..=COUNT {
+            cache.insert(1, round);
+            flush(&cache);
+        }
+        drop(view);
+        let values = (0..COUNT).map(|_| *next(&stream).value());
+        assert!(values.eq(0..COUNT), "oldest first");
+    });
+}
+
 #[test]
 fn a_slow_subscriber_loses_events_and_stops_nobody() {
     on_each_shape(|shards| {

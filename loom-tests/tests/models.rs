@@ -91,6 +91,7 @@ models! {
     lanes {
         fn lanes_are_handed_over();
         fn nothing_is_freed_under_a_lane();
+        fn guards_outlive_their_thread();
         fn one_barrier_serves_two();
         fn a_reader_without_a_lane_is_noticed();
         fn the_collector_answers_after_its_readers();

@@ -10,6 +10,7 @@ use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
 use crate::sync::reclaim::Grace;
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 /// Room that a shard keeps in each of its lists while it rests, so that what comes now and then allocates nothing.
@@ -30,8 +31,8 @@ pub(super) enum Remains<K, V> {
 
 /// What is freed when its last reader has gone.
 pub(super) struct Graves<K, V> {
-    open: Vec<Remains<K, V>>,
-    sealed: Vec<Remains<K, V>>,
+    open: VecDeque<Remains<K, V>>,
+    sealed: VecDeque<Remains<K, V>>,
     /// Of the sealed batch.
     grace: Grace,
 }
@@ -41,13 +42,13 @@ pub(super) type Departed<K, V> = (K, Option<V>, Option<RemovalCause>);
 
 impl<K, V> Graves<K, V> {
     pub(super) fn new() -> Self {
-        Self { open: Vec::new(), sealed: Vec::new(), grace: Grace::new() }
+        Self { open: VecDeque::new(), sealed: VecDeque::new(), grace: Grace::new() }
     }
 
     /// Takes what no new reader can reach any more. Who is in the graves is touched by nobody else
     /// but readers that were pinned before.
     pub(super) fn retire(&mut self, remains: Remains<K, V>) {
-        self.open.push(remains);
+        self.open.push_back(remains);
     }
 
     /// Whether something waits to be freed.
@@ -64,17 +65,17 @@ impl<K, V> Graves<K, V> {
         }
     }
 
-    /// Frees a slice of the sealed batch if it is due, giving each entry's parts to `departed` (which drops them, and
+    /// Frees a slice of the sealed batch if it is due, in the order of its coming, giving each entry's parts to `departed` (which drops them, and
     /// must not unwind). Whether more is due. The faster the next batch grows, the larger the slice.
     pub(super) fn bury(&mut self, mut departed: impl FnMut(Departed<K, V>)) -> bool {
         if self.sealed.is_empty() || !self.grace.is_over() {
             return false;
         }
-        let rest = self.sealed.len().saturating_sub(SLICE + self.open.len());
-        for remains in self.sealed.drain(rest..) {
+        let slice = self.sealed.len().min(SLICE + self.open.len());
+        for remains in self.sealed.drain(..slice) {
             free(remains, &mut departed);
         }
-        rest > 0
+        !self.sealed.is_empty()
     }
 
     /// Gives back the memory that is kept for batches to come.

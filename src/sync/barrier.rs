@@ -18,15 +18,16 @@ pub(super) fn light() {
 }
 
 #[cfg(any(cache_loom, cache_shuttle))]
-pub(super) fn heavy() {
+pub(super) fn heavy() -> bool {
     // SeqCst: of a reader and who frees, one sees what the other did before [edge: presence].
     super::fence(super::Ordering::SeqCst);
+    true
 }
 
 #[cfg(not(any(cache_loom, cache_shuttle)))]
 pub(super) use imp::{heavy, is_there};
 
-#[cfg(all(target_os = "linux", not(any(cache_loom, cache_shuttle))))]
+#[cfg(all(target_os = "linux", not(any(miri, cache_loom, cache_shuttle))))]
 mod imp {
     use rustix::io::Result;
     use rustix::thread::{MembarrierCommand, MembarrierQuery, membarrier, membarrier_query};
@@ -47,20 +48,15 @@ mod imp {
         membarrier(MembarrierCommand::PrivateExpedited)
     }
 
-    /// Orders what any thread did before and what it does after.
-    ///
-    /// # Panics
-    ///
-    /// If the system takes the barrier away from a running process: readers rely on it.
-    pub(in crate::sync) fn heavy() {
+    /// Orders what any thread did before and what it does after, unless the system refuses: `false`. It may when
+    /// memory is short, or because of a filter of system calls that came later.
+    pub(in crate::sync) fn heavy() -> bool {
         // A forked child may have to enrol anew.
-        let passed = membarrier(MembarrierCommand::PrivateExpedited).or_else(|_| pass());
-        passed
-            .expect("membarrier(2) works as long as the process lives, for it worked at its start");
+        membarrier(MembarrierCommand::PrivateExpedited).or_else(|_| pass()).is_ok()
     }
 }
 
-#[cfg(not(any(target_os = "linux", cache_loom, cache_shuttle)))]
+#[cfg(all(any(miri, not(target_os = "linux")), not(any(cache_loom, cache_shuttle))))]
 mod imp {
     /// Whether the system has the barrier.
     #[inline]
@@ -68,7 +64,8 @@ mod imp {
         false
     }
 
-    pub(in crate::sync) fn heavy() {
-        unreachable!("nobody relies on a barrier that is not there");
+    /// Does nothing, which nobody relies on.
+    pub(in crate::sync) fn heavy() -> bool {
+        false
     }
 }

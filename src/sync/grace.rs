@@ -36,31 +36,34 @@ impl Barriers {
         self.begun.fetch_add(0, Ordering::Release)
     }
 
-    /// Whether a barrier above `number` has passed. If one is due at `now`, it passes here.
-    fn have_passed(&self, number: u64, now: u64) -> bool {
+    /// Whether a barrier above `number` has passed. If one is due at `now` it passes here, unless the system
+    /// refuses; then nobody knows who reads, and nothing may be freed until a later one passes.
+    fn have_passed(&self, number: u64, now: u64, pass: impl FnOnce() -> bool) -> bool {
         // Acquire: who was there before that barrier is seen [edge: barrier].
         if self.done.load(Ordering::Acquire) > number {
             return true;
         }
-        // Relaxed: a barrier too many or too late does no harm.
-        if now < self.due.load(tally::Ordering::Relaxed) {
+        if !self.take_turn(now) {
             return false;
         }
-        // Relaxed: only a guess for the exchange.
-        let begun = self.begun.load(Ordering::Relaxed);
         // Acquire: what was unlinked by all who ordered happens before our barrier [edge: ordered].
-        // Relaxed on failure: somebody else has begun one.
-        let won =
-            self.begun.compare_exchange(begun, begun + 1, Ordering::Acquire, Ordering::Relaxed);
-        if won.is_err() {
+        let ours = self.begun.fetch_add(1, Ordering::Acquire) + 1;
+        if !pass() {
+            // The next has a higher number, which serves all who wait for this one.
             return false;
         }
-        // Relaxed: as above.
-        self.due.store(now + PERIOD, tally::Ordering::Relaxed);
-        barrier::heavy();
         // Release: who sees the number sees who was there before our barrier [edge: barrier].
-        raise(&self.done, begun + 1, Ordering::Release);
+        raise(&self.done, ours, Ordering::Release);
         true
+    }
+
+    /// Whether a barrier is due at `now`, and it is the caller who is to pass it.
+    fn take_turn(&self, now: u64) -> bool {
+        // Relaxed: it spares readers interruptions, and orders nothing.
+        let due = self.due.load(tally::Ordering::Relaxed);
+        // Relaxed: as above; on failure somebody else has taken the turn.
+        let relaxed = tally::Ordering::Relaxed;
+        due <= now && self.due.compare_exchange(due, now + PERIOD, relaxed, relaxed).is_ok()
     }
 }
 
@@ -87,7 +90,7 @@ impl LaneGrace {
         others: impl FnOnce(),
     ) -> bool {
         if let Some(number) = self.ordered {
-            if !barriers.have_passed(number, now()) {
+            if !barriers.have_passed(number, now(), barrier::heavy) {
                 return false;
             }
             self.ordered = None;
@@ -109,13 +112,29 @@ mod tests {
     fn one_barrier_passes_in_a_period_and_serves_all_who_ordered_before() {
         let barriers = Barriers::new();
         let (first, second) = (barriers.order(), barriers.order());
-        assert!(barriers.have_passed(first, 0));
-        assert!(barriers.have_passed(second, 0), "ordered before the barrier");
+        assert!(barriers.have_passed(first, 0, || true));
+        assert!(barriers.have_passed(second, 0, nobody), "ordered before the barrier");
         let third = barriers.order();
-        assert!(!barriers.have_passed(third, PERIOD - 1), "ordered after it, and none is due");
-        assert!(barriers.have_passed(third, PERIOD));
+        assert!(!barriers.have_passed(third, PERIOD - 1, nobody), "ordered after it, none is due");
+        assert!(barriers.have_passed(third, PERIOD, || true));
     }
 
+    #[test]
+    fn a_barrier_that_is_refused_serves_nobody() {
+        let barriers = Barriers::new();
+        let number = barriers.order();
+        assert!(!barriers.have_passed(number, 0, || false));
+        assert!(!barriers.have_passed(number, PERIOD - 1, nobody), "none is due");
+        assert!(!barriers.have_passed(number, PERIOD, || false));
+        assert!(barriers.have_passed(number, 2 * PERIOD, || true));
+        assert!(barriers.have_passed(number, 0, nobody));
+    }
+
+    fn nobody() -> bool {
+        panic!("no barrier is to pass")
+    }
+
+    #[cfg(target_os = "linux")]
     #[test]
     fn a_reader_is_waited_for_once() {
         let (lanes, barriers) = (Lanes::new(), Barriers::new());

@@ -19,7 +19,8 @@ pub(crate) struct Lanes {
     /// Which are taken, one bit each.
     taken: AtomicU64,
     words: [Word; LANES],
-    /// Whether threads have read that have no lane.
+    /// Whether threads have ever read that had no lane. Never taken back: a process that once had more threads
+    /// than lanes will have them again.
     others: AtomicBool,
 }
 

@@ -6,7 +6,11 @@
 //! the end of a guard before what waited for it. Two pins order nothing. Book-keeping is plain memory: a model runs one
 //! thread at a time and switches only at the checker's own operations. Layer: base.
 
-use super::{AtomicU64, Ordering};
+use super::Ordering;
+#[cfg(cache_loom)]
+use loom::sync::atomic::AtomicU64;
+#[cfg(cache_shuttle)]
+use shuttle::sync::atomic::AtomicU64;
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -21,8 +25,8 @@ struct Epochs {
     edges: Option<Arc<Edges>>,
 }
 
-/// What the steps of a guard order, by changes in one step, which always find the latest. They are also the points
-/// where the model tries other threads first.
+/// What the steps of a guard order, by changes in one step, which always find the latest: so they need no companions (see
+/// `sync/watched.rs`). They are also the points where the model tries other threads first.
 struct Edges {
     begun: AtomicU64,
     gone: AtomicU64,
@@ -82,9 +86,9 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        // AcqRel: what this guard read happens before what waited for it, and what others read before the calls
-        // that we run for them [edge: gone].
-        edges().gone.fetch_add(1, Ordering::AcqRel);
+        let edges = edges();
+        // Release: what this guard read happens before what waited for it [edge: gone].
+        edges.gone.fetch_add(1, Ordering::Release);
         let due: Vec<Call> = EPOCHS.with_borrow_mut(|e| {
             e.live.remove(&self.id);
             for (alive, _) in &mut e.deferred {
@@ -96,6 +100,10 @@ impl Drop for Pinned {
             let due: Vec<(BTreeSet<u64>, Call)> = due;
             due.into_iter().map(|(_, call)| call).collect()
         });
+        if !due.is_empty() {
+            // Acquire: what others read before, for whom we run the calls [edge: gone].
+            edges.gone.fetch_add(0, Ordering::Acquire);
+        }
         due.into_iter().for_each(|call| call());
     }
 }

@@ -68,12 +68,14 @@ mod imp {
 
     thread_local! {
         static PARTICIPANT: Participant = Participant::new();
+        static IN_EPOCHS: OnceCell<LocalHandle> = const { OnceCell::new() };
     }
 
     /// Where it is said that a thread is pinned.
     pub(super) enum Kept {
         Word(&'static Word),
-        Epoch(#[expect(dead_code, reason = "its drop unpins")] Epoch),
+        /// In the collector, and in the word of its lane if it has one, which keeps that from being given back.
+        Epoch(Option<&'static Word>, #[expect(dead_code, reason = "its drop unpins")] Epoch),
     }
 
     struct Participant {
@@ -81,14 +83,12 @@ mod imp {
         lane: usize,
         /// Of its lane, if it has one to itself and the system has the barrier.
         word: Option<&'static Word>,
-        in_epochs: OnceCell<LocalHandle>,
     }
 
     impl Participant {
         fn new() -> Self {
             let lane = READERS.claim().unwrap_or(SHARED_LANE);
-            let word = READERS.word(lane).filter(|_| barrier::is_there());
-            Self { lane, word, in_epochs: OnceCell::new() }
+            Self { lane, word: READERS.word(lane).filter(|_| barrier::is_there()) }
         }
 
         #[inline]
@@ -106,11 +106,11 @@ mod imp {
         #[cold]
         fn pin_with_fence(&self) -> Kept {
             READERS.note_another();
-            Kept::Epoch(self.pin_epoch())
-        }
-
-        fn pin_epoch(&self) -> Epoch {
-            Epoch(self.in_epochs.get_or_init(|| collector().register()).pin())
+            let word = READERS.word(self.lane);
+            if let Some(word) = word {
+                word.enter();
+            }
+            Kept::Epoch(word, pin_epoch())
         }
     }
 
@@ -125,7 +125,7 @@ mod imp {
     impl Drop for Guard {
         #[inline]
         fn drop(&mut self) {
-            if let Kept::Word(word) = self.kept {
+            if let Kept::Word(word) | Kept::Epoch(Some(word), _) = self.kept {
                 if word.leave() {
                     READERS.release(self.lane);
                 }
@@ -145,14 +145,14 @@ mod imp {
     #[cold]
     fn pin_unregistered() -> Guard {
         READERS.note_another();
-        let kept = Kept::Epoch(Epoch(collector().register().pin()));
-        Guard { lane: SHARED_LANE, kept, not_send: PhantomData }
+        Guard { lane: SHARED_LANE, kept: Kept::Epoch(None, pin_epoch()), not_send: PhantomData }
     }
 
-    /// Pins the current thread in the collector.
+    /// Pins the current thread in the collector. Costs an atomic read-modify-write if it was not pinned there; if it was,
+    /// it stays so from before and orders nothing anew: so nobody who holds one of these calls `pin`.
     pub(crate) fn pin_epoch() -> Epoch {
-        let registered = PARTICIPANT.try_with(Participant::pin_epoch);
-        registered.unwrap_or_else(|_| Epoch(collector().register().pin()))
+        let registered = IN_EPOCHS.try_with(|one| one.get_or_init(|| collector().register()).pin());
+        Epoch(registered.unwrap_or_else(|_| collector().register().pin()))
     }
 
     fn collector() -> &'static Collector {
@@ -189,7 +189,8 @@ mod imp {
             }
         }
 
-        /// Whether they have gone. A call in a millisecond may pass the barrier for all who wait in the process.
+        /// Whether they have gone. A call in a millisecond may pass the barrier for all who wait in the process. If the
+        /// system refuses that, nobody has gone before it permits it again.
         pub(crate) fn is_over(&mut self) -> bool {
             let Self { lanes, epochs } = self;
             let now = || START.elapsed().as_micros() as u64;

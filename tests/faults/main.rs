@@ -12,6 +12,8 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+#[cfg(target_os = "linux")]
+mod barrier;
 mod cancel;
 mod clock;
 mod cycles;

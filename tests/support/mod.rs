@@ -15,8 +15,9 @@ pub(crate) use counted::{Counted, Ledger};
 pub(crate) use gate::{Gate, StuckShard};
 pub(crate) use polled::{Polled, Steps};
 
-/// Longer than any healthy test takes: reaching it means that something hangs.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any healthy test takes: reaching it means that something hangs. ThreadSanitizer makes all some twenty times
+/// slower.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(if cfg!(cache_tsan) { 600 } else { 60 });
 
 /// Shard counts that every behaviour has to hold for.
 const SHAPES: [usize; 2] = [1, 4];

@@ -100,6 +100,19 @@ impl Ground {
         self.lanes.quit(lane);
     }
 
+    /// Reads everything as a thread that ends before the last of its two guards does.
+    fn read_and_end(&self) {
+        let lane = self.lanes.claim().expect("there are more lanes than threads");
+        let word = self.lanes.word(lane).expect("a lane has a word");
+        word.enter();
+        word.enter();
+        self.lanes.quit(lane);
+        assert!(!word.leave(), "another guard is there");
+        self.things.iter().for_each(Thing::read);
+        assert!(word.leave(), "it was the last");
+        self.lanes.release(lane);
+    }
+
     /// Whether all have gone who could read; `others` says whether some may be without a lane.
     fn is_over(&self, grace: &mut LaneGrace, others: &mut bool) -> bool {
         grace.is_over(&self.lanes, &self.barriers, || NOW, || *others = true)
@@ -135,6 +148,22 @@ pub fn nothing_is_freed_under_a_lane() {
     });
 }
 
+/// A thread that ends before its guards is waited for until the last of them has gone.
+pub fn guards_outlive_their_thread() {
+    search("guards_outlive_their_thread", 3, || {
+        let ground = Ground::new(1);
+        let (readers, shards) = (Arc::clone(&ground), Arc::clone(&ground));
+        let reader = loom::thread::spawn(move || readers.read_and_end());
+        let shard = loom::thread::spawn(move || shards.drop_thing(0));
+        reader.join().unwrap();
+        if let Some(mut grace) = shard.join().unwrap() {
+            assert!(ground.is_over(&mut grace, &mut false), "everybody has gone");
+            ground.things[0].free();
+        }
+        assert_eq!(ground.lanes.claim(), Some(0), "the lane came back");
+    });
+}
+
 /// One barrier serves all who had ordered one before it began.
 pub fn one_barrier_serves_two() {
     search("one_barrier_serves_two", 4, || {
@@ -152,29 +181,38 @@ pub fn one_barrier_serves_two() {
     });
 }
 
-/// A reader without a lane is noticed by whoever frees what he may read.
+/// A reader without a lane is noticed by whoever frees what he may read, and waited for in the collector.
 pub fn a_reader_without_a_lane_is_noticed() {
     search("a_reader_without_a_lane_is_noticed", 3, || {
         let ground = Ground::new(1);
         let (readers, shards) = (Arc::clone(&ground), Arc::clone(&ground));
         let reader = loom::thread::spawn(move || {
             readers.lanes.note_another();
+            let _pinned = reclaim::pin_epoch();
             // SeqCst: that of the collector's pin.
             fence(Ordering::SeqCst);
             readers.things[0].read();
         });
         let shard = loom::thread::spawn(move || {
-            let (mut grace, mut others) = (LaneGrace::default(), false);
+            let (mut grace, mut others, mut epochs) = (LaneGrace::default(), false, Epochs::new());
             shards.things[0].unlink();
             grace.begin(&shards.barriers);
             let over = shards.is_over(&mut grace, &mut others);
             assert!(over, "nobody is in a lane");
-            if !others {
+            if others {
+                epochs.begin();
+            }
+            let over = (0..2).any(|_| epochs.is_over());
+            if over {
                 shards.things[0].free();
             }
+            (!over).then_some(epochs)
         });
         reader.join().unwrap();
-        shard.join().unwrap();
+        if let Some(epochs) = shard.join().unwrap() {
+            assert!(epochs.is_over(), "everybody has gone");
+            ground.things[0].free();
+        }
     });
 }
 
