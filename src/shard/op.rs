@@ -1,4 +1,4 @@
-//! The header that every operation in a pending chain begins with.
+//! The header that every operation in a pending chain has.
 //!
 //! Sixteen bytes: what a chain needs, and whatever small thing of an entry fits beside it. Layer: shard.
 
@@ -7,10 +7,9 @@ use super::state::State;
 use crate::sync::tally;
 use crate::sync::{AtomicPtr, AtomicU8};
 
-/// What every operation in a pending chain begins with.
+/// What every operation in a pending chain has, at its beginning or, if it is an entry, at its end.
 #[repr(C)]
 pub(crate) struct Op {
-    pub(super) link: AtomicPtr<Op>,
     /// The part of the key's hash that a shard needs, and in the bits that it leaves free the form.
     name: u32,
     /// The shard's tick of the latest read (recency), see `store::policy`. Of use in an entry only.
@@ -18,6 +17,8 @@ pub(crate) struct Op {
     depth: tally::AtomicU8,
     /// Of use in an entry only.
     pub(super) state: AtomicU8,
+    /// Last, for readers of an entry that was published have no use for it.
+    pub(super) link: AtomicPtr<Op>,
 }
 
 /// What follows the header.
@@ -52,11 +53,11 @@ impl Op {
         };
         debug_assert!(hash & FREE_BITS == 0, "a local hash leaves room for the form");
         Self {
-            link: AtomicPtr::new(std::ptr::null_mut()),
             name: hash | form,
             tick: tally::AtomicU16::new(0),
             depth: tally::AtomicU8::new(0),
             state: AtomicU8::new(state as u8),
+            link: AtomicPtr::new(std::ptr::null_mut()),
         }
     }
 

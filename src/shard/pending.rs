@@ -39,12 +39,14 @@ pub(crate) struct Pending<K, V> {
     operations: PhantomData<(K, V)>,
 }
 
-/// Something that begins with an [`Op`].
+/// Something that has an [`Op`] in it.
 ///
 /// # Safety
 ///
-/// The type is `repr(C)` and its first field is an [`Op`].
+/// The type is `repr(C)` and has an [`Op`] at that offset.
 pub(crate) unsafe trait Operation: Sized {
+    const HEADER: usize = 0;
+
     /// Frees an operation.
     ///
     /// # Safety
@@ -56,8 +58,10 @@ pub(crate) unsafe trait Operation: Sized {
     }
 }
 
-// SAFETY: [invariant: op-header] repr(C), Op first.
+// SAFETY: [invariant: op-header] repr(C), and that is where the Op is.
 unsafe impl<K, V> Operation for Entry<K, V> {
+    const HEADER: usize = std::mem::offset_of!(Self, op);
+
     unsafe fn free(at: NonNull<Self>) {
         // SAFETY: [invariant: draft] the caller guarantees it.
         drop(unsafe { Self::unmake(at) });
@@ -116,6 +120,16 @@ pub(crate) enum Step<'g, K, V> {
     Restart,
 }
 
+/// The entry that has this header.
+///
+/// # Safety
+///
+/// It is that of an entry of this kind, by a pointer that came from the entry's.
+unsafe fn entry_of<K, V>(op: NonNull<Op>) -> NonNull<Entry<K, V>> {
+    // SAFETY: [invariant: op-header] the caller guarantees that there is an entry around it.
+    unsafe { op.byte_sub(Entry::<K, V>::HEADER) }.cast()
+}
+
 /// An operation as it hangs in a chain, in the hands of the shard.
 pub(super) struct Hanging<K, V> {
     pub(super) op: OpRef<K, V>,
@@ -127,7 +141,8 @@ pub(super) struct Hanging<K, V> {
 impl<K, V> Hanging<K, V> {
     fn new(op: NonNull<Op>, kind: Kind) -> Self {
         let entry = match kind {
-            Kind::Write => Some(EntryRef(op.cast())),
+            // SAFETY: [invariant: op-header] the kind says what has this header.
+            Kind::Write => Some(EntryRef(unsafe { entry_of(op) })),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Load => Some(unsafe { op.cast::<Flight<K, V>>().as_ref() }.entry),
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
@@ -197,9 +212,10 @@ impl<K, V> Pending<K, V> {
         seen: Head,
         pinned: &Guard,
     ) -> Result<(), (Draft<T>, Head)> {
-        let op = draft.0.cast::<Op>();
+        // SAFETY: [invariant: op-header] within the operation.
+        let op = unsafe { draft.0.byte_add(T::HEADER) }.cast::<Op>();
         let filter = {
-            // SAFETY: [invariant: op-header] a draft begins with an Op and nobody else has it yet.
+            // SAFETY: [invariant: op-header] a draft has an Op there and nobody else has it yet.
             let header = unsafe { op.as_ref() };
             let own = u8::from(header.kind() != Kind::Load);
             header.set_depth(self.depth(seen, pinned).saturating_add(own));
@@ -392,8 +408,12 @@ impl<'g, K, V> Walk<'g, K, V> {
         // Acquire: the operation below was written by another thread [edge: chain].
         self.at = Link(header.link.load(Ordering::Acquire));
         match header.kind() {
-            // SAFETY: [invariant: op-header] the kind says what begins with this header.
-            Kind::Write => Step::Write(unsafe { Seen::new(op.cast()) }),
+            Kind::Write => {
+                // SAFETY: [invariant: op-header] the kind says what has this header.
+                let entry = unsafe { entry_of(op) };
+                // SAFETY: [invariant: pinned-walk] as its header.
+                Step::Write(unsafe { Seen::new(entry) })
+            }
             // SAFETY: [invariant: op-header] the kind says what begins with this header.
             Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
             Kind::Farewell => Step::Other,
