@@ -7,12 +7,16 @@
 //! thread at a time and switches only at the checker's own operations. Layer: base.
 
 use super::Ordering;
+use super::thread::current;
 #[cfg(cache_loom)]
 use loom::sync::atomic::AtomicU64;
+#[cfg(cache_loom)]
+use loom::thread::ThreadId;
 #[cfg(cache_shuttle)]
 use shuttle::sync::atomic::AtomicU64;
+#[cfg(cache_shuttle)]
+use shuttle::thread::ThreadId;
 use std::cell::RefCell;
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 type Call = Box<dyn FnOnce() + Send>;
@@ -20,28 +24,48 @@ type Call = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct Epochs {
     next: u64,
-    live: BTreeSet<u64>,
-    deferred: Vec<(BTreeSet<u64>, Call)>,
-    edges: Option<Arc<Edges>>,
+    live: Vec<Name>,
+    deferred: Vec<(Grace, Call)>,
+    /// Whose the edges are: each thread's are those of its place here.
+    threads: Vec<ThreadId>,
+    edges: Option<Arc<[Edges; THREADS]>>,
 }
 
-/// What the steps of a guard order, by changes in one step, which always find the latest: so they need no companions (see
-/// `sync/watched.rs`). They are also the points where the model tries other threads first.
+/// Enough for the threads of a model under loom; those of shuttle, which sees no orderings, share.
+const THREADS: usize = 4;
+
+/// What the steps of a thread's guards order, by changes in one step, which always find the latest: so they need no
+/// companions (see `sync/watched.rs`). They are also the points where the model tries other threads first: each
+/// thread has its own, for the order of two readers makes no difference.
+#[derive(Default)]
 struct Edges {
     begun: AtomicU64,
     gone: AtomicU64,
 }
 
-fn edges() -> Arc<Edges> {
+/// A guard: whose edges are its, and its number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Name {
+    thread: usize,
+    number: u64,
+}
+
+fn edges() -> Arc<[Edges; THREADS]> {
     let edges = EPOCHS.with_borrow(|epochs| epochs.edges.clone());
     edges.expect("reset at the start of the execution")
 }
 
-/// Says that from now on somebody waits for all who are pinned, and gives those.
-fn begin() -> BTreeSet<u64> {
-    // Release: who is pinned later sees what was unlinked before [edge: epoch].
-    edges().begun.fetch_add(1, Ordering::Release);
-    EPOCHS.with_borrow(|epochs| epochs.live.clone())
+/// Which edges are the current thread's.
+fn own() -> usize {
+    let me = current().id();
+    EPOCHS.with_borrow_mut(|epochs| {
+        let known = epochs.threads.iter().position(|thread| *thread == me);
+        let place = known.unwrap_or_else(|| {
+            epochs.threads.push(me);
+            epochs.threads.len() - 1
+        });
+        place % THREADS
+    })
 }
 
 // A model's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
@@ -53,32 +77,33 @@ pub(super) fn reset() {
     let old = EPOCHS.with(RefCell::take);
     // Closures of an execution that has ended refer to its objects: they must not run, nor drop.
     old.deferred.into_iter().for_each(std::mem::forget);
-    let edges = Edges { begun: AtomicU64::new(0), gone: AtomicU64::new(0) };
-    EPOCHS.with_borrow_mut(|epochs| epochs.edges = Some(Arc::new(edges)));
+    EPOCHS.with_borrow_mut(|epochs| epochs.edges = Some(Arc::default()));
 }
 
 /// A guard of the oracle.
 pub(crate) struct Pinned {
-    id: u64,
+    name: Name,
     not_send: std::marker::PhantomData<*mut ()>,
 }
 
 impl Pinned {
     pub(super) fn new() -> Self {
-        // Acquire: see `begin` [edge: epoch].
-        edges().begun.fetch_add(1, Ordering::Acquire);
-        let id = EPOCHS.with_borrow_mut(|e| {
-            e.next += 1;
-            let id = e.next;
-            e.live.insert(id);
-            id
+        let thread = own();
+        // Acquire: see `Grace::begin` [edge: epoch].
+        edges()[thread].begun.fetch_add(1, Ordering::Acquire);
+        let name = EPOCHS.with_borrow_mut(|epochs| {
+            epochs.next += 1;
+            let name = Name { thread, number: epochs.next };
+            epochs.live.push(name);
+            name
         });
-        Self { id, not_send: std::marker::PhantomData }
+        Self { name, not_send: std::marker::PhantomData }
     }
 
     pub(super) fn defer(&self, f: impl FnOnce() + Send + 'static) {
-        let alive = begin();
-        EPOCHS.with_borrow_mut(|e| e.deferred.push((alive, Box::new(f))));
+        let mut grace = Grace::new();
+        grace.begin();
+        EPOCHS.with_borrow_mut(|epochs| epochs.deferred.push((grace, Box::new(f))));
     }
 
     pub(super) fn flush(&self) {}
@@ -86,44 +111,59 @@ impl Pinned {
 
 impl Drop for Pinned {
     fn drop(&mut self) {
-        let edges = edges();
         // Release: what this guard read happens before what waited for it [edge: gone].
-        edges.gone.fetch_add(1, Ordering::Release);
-        let due: Vec<Call> = EPOCHS.with_borrow_mut(|e| {
-            e.live.remove(&self.id);
-            for (alive, _) in &mut e.deferred {
-                alive.remove(&self.id);
-            }
-            let (due, wait) =
-                std::mem::take(&mut e.deferred).into_iter().partition(|(a, _)| a.is_empty());
-            e.deferred = wait;
-            let due: Vec<(BTreeSet<u64>, Call)> = due;
-            due.into_iter().map(|(_, call)| call).collect()
+        edges()[self.name.thread].gone.fetch_add(1, Ordering::Release);
+        let due: Vec<(Grace, Call)> = EPOCHS.with_borrow_mut(|epochs| {
+            epochs.live.retain(|guard| *guard != self.name);
+            let live = &epochs.live;
+            let all = std::mem::take(&mut epochs.deferred).into_iter();
+            let is_due =
+                |(grace, _): &(Grace, Call)| grace.waits.iter().all(|guard| !live.contains(guard));
+            let (due, wait) = all.partition(is_due);
+            epochs.deferred = wait;
+            due
         });
-        if !due.is_empty() {
-            // Acquire: what others read before, for whom we run the calls [edge: gone].
-            edges.gone.fetch_add(0, Ordering::Acquire);
+        for (mut grace, call) in due {
+            assert!(grace.is_over(), "all have gone");
+            call();
         }
-        due.into_iter().for_each(|call| call());
     }
 }
 
 /// A grace period of the oracle.
-pub(crate) struct Grace(BTreeSet<u64>);
+pub(crate) struct Grace {
+    waits: Vec<Name>,
+    /// Whether it has begun and not yet asked those who had gone before.
+    is_new: bool,
+}
 
 impl Grace {
     pub(crate) fn new() -> Self {
-        Self(BTreeSet::new())
+        Self { waits: Vec::new(), is_new: false }
     }
 
     pub(crate) fn begin(&mut self) {
-        self.0 = begin();
+        for edges in edges().iter() {
+            // Release: who is pinned later sees what was unlinked before [edge: epoch].
+            edges.begun.fetch_add(1, Ordering::Release);
+        }
+        self.waits = EPOCHS.with_borrow(|epochs| epochs.live.clone());
+        self.is_new = true;
     }
 
     pub(crate) fn is_over(&mut self) -> bool {
-        // Acquire: see `drop` [edge: gone].
-        edges().gone.fetch_add(0, Ordering::Acquire);
-        EPOCHS.with_borrow(|epochs| self.0.retain(|guard| epochs.live.contains(guard)));
-        self.0.is_empty()
+        for (thread, edges) in edges().iter().enumerate() {
+            if self.is_new || self.waits.iter().any(|guard| guard.thread == thread) {
+                // Acquire: see `drop` [edge: gone].
+                edges.gone.fetch_add(0, Ordering::Acquire);
+                EPOCHS.with_borrow(|epochs| {
+                    let stays =
+                        |guard: &Name| guard.thread != thread || epochs.live.contains(guard);
+                    self.waits.retain(stays);
+                });
+            }
+        }
+        self.is_new = false;
+        self.waits.is_empty()
     }
 }
