@@ -10,6 +10,7 @@ mod cancel;
 mod errors;
 mod eviction;
 mod expiry;
+mod layouts;
 mod load;
 mod lost_races;
 mod memoize;

@@ -191,9 +191,9 @@ fn every_subscriber_gets_every_event() {
     });
 }
 
-/// More leave under one view than are freed at a time.
+/// More leave under one view than are freed at a time. (Of what leaves in one turn of the shard the order is its own.)
 #[test]
-fn the_events_of_a_shard_come_in_the_order_of_the_removals() {
+fn events_come_in_the_order_of_the_turns_in_which_entries_left() {
     bounded(|| {
         const COUNT: u64 = 2_000;
         let builder = builder::<u64, u64>(1).event_capacity(COUNT as usize);

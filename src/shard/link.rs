@@ -5,11 +5,11 @@ use super::entry::Op;
 use super::hash::FREE_BITS;
 use crate::store::Slot;
 
-/// The marks in a link word that are not pointers. Operations are at least 8-aligned, so a pointer's
-/// low bits are zero.
+/// The marks in a link word that are not pointers, whose low bits are zero.
 const END: usize = 0b01;
 const CUT: usize = 0b11;
 const MARK: usize = 0b11;
+const _: () = assert!(align_of::<Op>() > MARK);
 
 /// What a slot's head says: where its chain begins, and above that in the same word which hashes may be
 /// in the chain. So a reader whose key has nothing in flight does not walk what others have.

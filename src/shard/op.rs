@@ -21,7 +21,7 @@ pub(crate) struct Op {
     pub(super) link: AtomicPtr<Op>,
 }
 
-/// What follows the header.
+/// What a header belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// An [`Entry`](super::entry::Entry) that replaces what its key had.

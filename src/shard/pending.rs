@@ -43,8 +43,9 @@ pub(crate) struct Pending<K, V> {
 ///
 /// # Safety
 ///
-/// The type is `repr(C)` and has an [`Op`] at that offset.
+/// The type is `repr(C)` and has an [`Op`] at `HEADER`.
 pub(crate) unsafe trait Operation: Sized {
+    /// How many bytes of it lie before its header.
     const HEADER: usize = 0;
 
     /// Frees an operation.

@@ -134,7 +134,7 @@ mod tests {
         panic!("no barrier is to pass")
     }
 
-    #[cfg(target_os = "linux")]
+    #[cfg(all(target_os = "linux", not(miri)))]
     #[test]
     fn a_reader_is_waited_for_once() {
         let (lanes, barriers) = (Lanes::new(), Barriers::new());
