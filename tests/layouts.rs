@@ -55,14 +55,9 @@ where
 #[test]
 fn sizes_and_alignments_of_any_kind_are_kept() {
     bounded(|| {
-        check([1_u8, 2], [10_u8, 11, 12]);
-        check([1_u64, 2], [10_u8, 11, 12]);
-        check([1_u8, 2], [10_u128, 11, 12]);
         check([1_u8, 2], [(), (), ()]);
         check([Wide(1_u8), Wide(2)], [10_u16, 11, 12]);
-        check([1_u16, 2], [10, 11, 12].map(|n| Wide([n; 100])));
-        check([Wide(1_u64), Wide(2)], [10, 11, 12].map(|n| Wide(vec![n; 3])));
-        check(["a", "b"].map(str::to_string), [10, 11, 12].map(|n| Box::new(n)));
+        check([1_u16, 2], [10, 11, 12].map(|n| Wide(vec![n; 3])));
     });
 }
 
