@@ -2,7 +2,7 @@
 //! flight, in place, replaced, loaded and removed.
 
 use crate::support::{bounded, builder, flush};
-use cacheado::{CacheBuilder, CacheHandle};
+use cacheado::CacheHandle;
 use std::fmt::Debug;
 use std::hash::Hash;
 use std::time::Duration;
@@ -18,14 +18,16 @@ where
     K: Clone + Debug + Eq + Hash + Send + Sync + 'static,
     V: Clone + Debug + PartialEq + Send + Sync + 'static,
 {
-    let endless = |builder: CacheBuilder<K, V>| builder;
-    let mortal = |builder: CacheBuilder<K, V>| builder.time_to_live(AN_HOUR);
-    let both =
-        |builder: CacheBuilder<K, V>| builder.time_to_live(AN_HOUR).time_to_idle(AN_HOUR / 2);
-    let all: [fn(CacheBuilder<K, V>) -> CacheBuilder<K, V>; 3] = [endless, mortal, both];
-    for times in all {
+    for times in 0..3 {
         for folds in [false, true] {
-            let cache: CacheHandle<K, V> = times(builder(1)).build().expect("valid");
+            let endless = || builder::<K, V>(1);
+            let mortal = || endless().time_to_live(AN_HOUR);
+            let cache = match times {
+                0 => endless(),
+                1 => mortal(),
+                _ => mortal().time_to_idle(AN_HOUR / 2),
+            };
+            let cache = cache.build().expect("valid");
             let settle = || {
                 if folds {
                     flush(&cache)
