@@ -66,6 +66,6 @@ trap 'rm -f "$table"' EXIT
 printf '%-36s %8s %6s %14s %9s\n' model threads bound interleavings seconds
 printf '%s\n' "${models[@]}" |
     xargs -P "${MODEL_JOBS:-$(nproc)}" -I{} bash -c 'run {}' | tee "$table"
-failed=$(grep -c FAILED "$table") passed=$(grep -cE '[0-9]+ +[0-9]+\.[0-9]+$' "$table")
+failed=$(grep -cE '^\S+ +FAILED \(' "$table") passed=$(grep -cE '[0-9]+ +[0-9]+\.[0-9]+$' "$table")
 echo "$passed of $((passed + failed)) models passed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -1,11 +1,11 @@
 //! Look-ups: from a place and a key to the live entry, counted and noted as read. Never waits.
 //!
-//! [`Front::read`] pins, [`Front::look`] chooses the look-up of the kind that the place is of, and
-//! [`Front::find`] asks the shard. Layer: front.
+//! [`Front::read`] pins, [`Front::look`] goes the way of the kind that the place is of, and [`Front::find`] asks the
+//! shard. Layer: front.
 
 use crate::clock::deadline;
 use crate::front::Front;
-use crate::scope::place::Place;
+use crate::scope::place::{Doubt, Place};
 use crate::shard::Shard;
 use crate::shard::entry::Live;
 use crate::stats::Caller;
@@ -47,10 +47,7 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        match place.quick() {
-            Some(place) => self.look_at::<true, _>(place, key, pinned),
-            None => self.look_around::<true, _>(place, key, pinned),
-        }
+        self.seek::<true, _>(place, key, pinned)
     }
 
     /// As `look`, but counts no miss.
@@ -64,14 +61,11 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        match place.quick() {
-            Some(place) => self.look_at::<false, _>(place, key, pinned),
-            None => self.look_around::<false, _>(place, key, pinned),
-        }
+        self.seek::<false, _>(place, key, pinned)
     }
 
     #[inline]
-    fn look_at<'g, const COUNTS_MISS: bool, Q>(
+    fn seek<'g, const COUNTS_MISS: bool, Q>(
         &'g self,
         place: impl Place,
         key: &Q,
@@ -80,26 +74,43 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let found = self.find(place, key, pinned).map(|found| self.hit(place, found, pinned));
+        let doubt = Doubt::default();
+        if let Some(quick) = place.quick(&doubt) {
+            let found = self.find(quick, key, pinned);
+            if !doubt.arose() {
+                return self.conclude::<COUNTS_MISS>(quick, found, pinned);
+            }
+        }
+        self.seek_around::<COUNTS_MISS, _>(place, key, pinned)
+    }
+
+    /// As `seek`, for a place that is none of the quick kind, or where that could not tell. Apart, so that look-ups of
+    /// those are small enough to become part of who calls them, and keep nothing for the others.
+    #[cold]
+    fn seek_around<'g, const COUNTS_MISS: bool, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: &'g Guard,
+    ) -> Option<Live<'g, K, V>>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
+        place.refresh();
+        self.conclude::<COUNTS_MISS>(place, self.find(place, key, pinned), pinned)
+    }
+
+    #[inline]
+    fn conclude<'g, const COUNTS_MISS: bool>(
+        &self,
+        place: impl Place,
+        found: Option<Found<'g, K, V>>,
+        pinned: &Guard,
+    ) -> Option<Live<'g, K, V>> {
         if COUNTS_MISS && found.is_none() {
             self.count(place, pinned.lane(), Caller::Miss);
         }
-        found
-    }
-
-    /// As `look_at`, for a place that is none of the quick kind. Apart, so that look-ups of those are small enough
-    /// to become part of who calls them, and keep nothing for the others.
-    #[cold]
-    fn look_around<'g, const COUNTS_MISS: bool, Q>(
-        &'g self,
-        place: impl Place,
-        key: &Q,
-        pinned: &'g Guard,
-    ) -> Option<Live<'g, K, V>>
-    where
-        Q: Hash + Equivalent<K> + ?Sized,
-    {
-        self.look_at::<COUNTS_MISS, _>(place, key, pinned)
+        found.map(|found| self.hit(place, found, pinned))
     }
 
     /// The live entry of a key, neither counted nor touched.

@@ -52,6 +52,48 @@ fn a_busy_scope_sees_the_eviction_of_any_level_above_it() {
 }
 
 #[test]
+fn an_eviction_elsewhere_takes_nothing_from_a_busy_scope() {
+    on_each_shape(|shards| {
+        for levels in [1, 3, 6] {
+            let (cache, path) = chain(levels, shards);
+            let scope = cache.scope(path.clone()).expect("a right path");
+            scope.insert(1, 1);
+            flush(&cache);
+            for _ in 0..MUCH {
+                assert_eq!((scope.get(&1), scope.get(&2)), (Some(1), None));
+            }
+            let elsewhere = cache.scope([("level0", 2)]).expect("a right path");
+            let barrier = Barrier::new(3);
+            let hits = thread::scope(|threads| {
+                let readers = [(); 2].map(|()| {
+                    threads.spawn(|| {
+                        barrier.wait();
+                        let mut hits = 0;
+                        while elsewhere.evict().wait().is_ok() && hits < 8_000 {
+                            assert_eq!((scope.get(&1), scope.get(&2)), (Some(1), None));
+                            assert_eq!(scope.read(&1, |value| *value), Some(1));
+                            assert_eq!(scope.pin().get(&1), Some(&1));
+                            assert_eq!(scope.get_or_load(&1, || unreachable!("it is there")), 1);
+                            hits += 4;
+                        }
+                        hits
+                    })
+                });
+                barrier.wait();
+                for key in 0..2_000 {
+                    elsewhere.insert(key, key);
+                    drop(elsewhere.evict());
+                    assert_eq!(scope.get(&1), Some(1));
+                }
+                2_000 + readers.into_iter().map(|one| one.join().expect("no panic")).sum::<u64>()
+            });
+            assert_eq!(scope.stats().own().hits(), MUCH + hits);
+            assert_eq!(scope.stats().own().misses(), MUCH + (hits - 2_000) / 4);
+        }
+    });
+}
+
+#[test]
 fn each_read_is_counted_once_while_a_scope_becomes_busy_and_after_its_end() {
     on_each_shape(|shards| {
         for levels in [2, 3, 4, 6] {

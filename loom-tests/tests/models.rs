@@ -4,6 +4,7 @@
 
 use loom_tests::models::{
     budget, graves, index, lanes, load, mailbox, pending, removal, reply, scopes, signal, spaces,
+    sums,
 };
 
 macro_rules! models {
@@ -78,12 +79,17 @@ models! {
         fn a_number_has_one_owner();
         fn an_eviction_ends_what_was_issued_before();
         fn an_evicted_entry_does_not_come_back();
+        fn a_doubt_hides_nothing();
         fn no_load_is_joined_across_an_eviction();
     }
     spaces {
         fn a_clear_ends_what_was_written_before();
         fn no_load_outlives_a_clear();
         fn an_ended_scope_answers_nothing();
+    }
+    sums {
+        fn a_stamp_brings_its_evictions();
+        fn what_is_kept_had_ended();
     }
     budget {
         fn room_comes_with_its_account();

@@ -10,9 +10,9 @@ use crate::sync::reclaim::LANES;
 use crate::sync::tally::{AtomicU8, AtomicU64, Ordering};
 use std::sync::OnceLock;
 
-/// Counts of one kind from which on stripes are worth their memory, four kilobytes. In models at once: reads of busy
+/// Counts of one kind from which on stripes are worth their memory, four kilobytes. In models few: reads of busy
 /// scopes have a way of their own, which must be searched.
-const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 0 } else { 4096 };
+pub(crate) const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 8 } else { 4096 };
 
 /// The callers' figures of one scope. `T` is what has the stripes, and whatever else reads of busy scopes look at.
 #[repr(C)]

@@ -3,11 +3,12 @@
 //! 1. [`tree`]: the levels that there may be; configuration.
 //! 2. [`path`]: the ids of one scope, checked against the levels.
 //! 3. [`node`]: a scope at run time: its generation, its figures, and who uses it.
-//! 4. [`place`]: a scope as who reads or writes there sees it.
-//! 5. [`trie`]: all nodes that are in use, found by path and by number.
-//! 6. [`trim`]: what makes its maps small again.
-//! 7. [`counts`], [`numbers`]: what nodes are made of.
-//! 8. [`snapshot`]: the figures of all scopes at one moment.
+//! 4. [`near`]: what a hit in a busy scope looks at of it, with the sum of its generations kept.
+//! 5. [`place`]: a scope as who reads or writes there sees it.
+//! 6. [`trie`]: all nodes that are in use, found by path and by number.
+//! 7. [`trim`]: what makes its maps small again.
+//! 8. [`counts`], [`numbers`]: what nodes are made of.
+//! 9. [`snapshot`]: the figures of all scopes at one moment.
 //!
 //! Every entry carries a [`ScopeStamp`]: the number of its scope and the sum of the generations on the
 //! path to it, as it was when its write was issued or its load began. To end all that a scope and those
@@ -15,6 +16,7 @@
 //! Layer: scope; knows nothing of shards.
 
 pub(crate) mod counts;
+pub(crate) mod near;
 pub(crate) mod node;
 pub(crate) mod numbers;
 pub(crate) mod path;
@@ -43,12 +45,7 @@ impl ScopeStamp {
 
     #[inline]
     pub(crate) fn new(scope: u32, generation: u64) -> Self {
-        Self::of(u64::from(scope), generation)
-    }
-
-    /// As `new`, of a number as wide as the stamp.
-    #[inline]
-    pub(crate) fn of(scope: u64, generation: u64) -> Self {
+        let scope = u64::from(scope);
         debug_assert!(scope >> SCOPE_BITS == 0 && generation & SCOPE == 0);
         Self(generation + scope)
     }

@@ -6,6 +6,7 @@
 //! ended-unused (see `docs/concurrency.md`). Layer: scope.
 
 use super::counts::{KINDS, ScopeCounts, Stripes};
+use super::near::{AllEvictions, NEAR, Near};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
@@ -31,6 +32,8 @@ pub(crate) struct Node {
     first: u64,
     parent: Option<Arc<Node>>,
     salt: u64,
+    /// Those of all scopes of the cache.
+    all: Arc<AllEvictions>,
     /// Its own generation and those above it, as far as there is room, and zeros where there is more: added
     /// up without a loop.
     near: [Generation; NEAR],
@@ -43,20 +46,6 @@ pub(crate) struct Node {
 /// How often a scope was evicted, as a stamp counts. Apart from its node, because every read in the scopes
 /// below reads it, and nothing but evictions should take its line from them.
 pub(crate) type Generation = Arc<AtomicU64>;
-
-/// The levels of the default tree and the global scope.
-const NEAR: usize = 4;
-
-/// All that a hit looks at of a scope that is read much and no deeper than the default tree. In one place, so
-/// that it takes one pointer and one question to reach it.
-#[repr(C, align(64))]
-pub(super) struct Near {
-    salt: u64,
-    number: u64,
-    generations: [Generation; NEAR],
-    level: LevelId,
-    stripes: Stripes,
-}
 
 /// What only a node has that is deeper than the default tree.
 struct Far {
@@ -141,6 +130,7 @@ impl Node {
                 ([own, Arc::clone(&nowhere), Arc::clone(&nowhere), nowhere], None)
             }
         };
+        let all = parent.as_ref().map_or_else(Arc::default, |parent| Arc::clone(&parent.all));
         Self {
             life: AtomicU64::new(USER + BEGUN),
             live: tally::AtomicU64::new(0),
@@ -154,6 +144,7 @@ impl Node {
             first: generation,
             parent,
             salt,
+            all,
             near,
             far,
             number,
@@ -201,8 +192,7 @@ impl Node {
     /// if each generation is.
     #[inline]
     pub(crate) fn sum(&self) -> u64 {
-        let far = self.far.iter().flat_map(|far| &far.generations);
-        sum_of(&self.near) + far.map(|of| generation(&**of)).sum::<u64>()
+        sum_of(&self.near) + self.far.as_ref().map_or(0, |far| sum_of(&far.generations))
     }
 
     /// What a write or a load that begins now belongs to.
@@ -214,8 +204,7 @@ impl Node {
     /// Ends the current generation: what this scope and those below it hold is dead for every reader from
     /// now on. Returns the new one.
     pub(crate) fn evict(&self) -> u64 {
-        // Relaxed: see `sum`.
-        self.near[0].fetch_add(ScopeStamp::GENERATION, Ordering::Relaxed) + ScopeStamp::GENERATION
+        self.all.evict(self.generation())
     }
 
     // ---- who uses it ---------------------------------------------------------------------------
@@ -313,18 +302,12 @@ impl Node {
     }
 
     fn to_near(&self) -> Near {
-        Near {
-            salt: self.salt,
-            number: u64::from(self.number),
-            generations: self.near.clone(),
-            level: self.level,
-            stripes: Stripes::default(),
-        }
+        Near::new(Arc::clone(&self.all), self.salt, self.number, self.level, self.near.clone())
     }
 
     /// What there is for hits if it is read much and no deeper than the default tree.
     #[inline]
-    pub(super) fn as_near(&self) -> Option<&Near> {
+    pub(crate) fn as_near(&self) -> Option<&Near> {
         self.counts.busy()
     }
 
@@ -389,35 +372,6 @@ impl Node {
     }
 }
 
-impl Near {
-    #[inline]
-    pub(super) fn salt(&self) -> u64 {
-        self.salt
-    }
-
-    #[inline]
-    pub(super) fn level(&self) -> LevelId {
-        self.level
-    }
-
-    /// As of the node.
-    #[inline]
-    pub(super) fn now(&self) -> ScopeStamp {
-        ScopeStamp::of(self.number, sum_of(&self.generations))
-    }
-
-    #[inline]
-    pub(super) fn count(&self, lane: usize, what: Caller) {
-        self.stripes.count(lane, what);
-    }
-}
-
-impl AsRef<Stripes> for Near {
-    fn as_ref(&self) -> &Stripes {
-        &self.stripes
-    }
-}
-
 impl Tallies {
     pub(crate) fn plus(self, other: Self) -> Self {
         Self {
@@ -432,12 +386,13 @@ impl Tallies {
 }
 
 #[inline]
-fn sum_of(near: &[Generation; NEAR]) -> u64 {
-    near.iter().map(|of| generation(&**of)).sum()
+pub(super) fn sum_of(generations: &[Generation]) -> u64 {
+    // Acquire: who finds what bears this sum knows that all evictions in it have begun [edge: eviction-begun].
+    generations.iter().map(|of| of.load(Ordering::Acquire)).sum()
 }
 
 #[inline]
-pub(super) fn generation(of: impl std::ops::Deref<Target = AtomicU64>) -> u64 {
+pub(super) fn generation(of: &AtomicU64) -> u64 {
     // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an edge of his
     // own, and then coherence of each variable shows what the other saw.
     of.load(Ordering::Relaxed)

@@ -1,10 +1,12 @@
 //! [`Place`]: who asks. A scope as reads and writes see it, by what it costs to be that one. Layer: scope.
 
-use super::node::{Generation, Near, Node, generation};
+use super::near::Near;
+use super::node::{Generation, Node, generation};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
 use crate::sync::AtomicU64;
+use std::cell::Cell;
 use std::time::Duration;
 
 /// What tells the keys of one scope from those of all others.
@@ -13,10 +15,18 @@ pub(crate) trait Place: Copy {
     const COUNTS_ALONE: bool = false;
 
     /// What most places of the kind are, with less to do in a look-up; itself if there is no less.
-    type Quick: Place;
+    type Quick<'d>: Place
+    where
+        Self: 'd;
 
-    /// The same place as that, if it is one of them.
-    fn quick(self) -> Option<Self::Quick>;
+    /// The same place as that, if it is one of them. What was looked up there does not count if a `doubt`
+    /// arose meanwhile.
+    fn quick<'d>(self, doubt: &'d Doubt) -> Option<Self::Quick<'d>>
+    where
+        Self: 'd;
+
+    /// Sees that no more doubts arise than must.
+    fn refresh(self) {}
 
     /// What the hashes of the scope's keys differ by from those of the same keys elsewhere.
     fn salt(self) -> u64;
@@ -67,10 +77,16 @@ impl Global<'_> {
 }
 
 impl Place for Global<'_> {
-    type Quick = Self;
+    type Quick<'d>
+        = Self
+    where
+        Self: 'd;
 
     #[inline]
-    fn quick(self) -> Option<Self> {
+    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
+    where
+        Self: 'd,
+    {
         Some(self)
     }
 
@@ -98,16 +114,43 @@ impl Place for Global<'_> {
 pub(crate) struct Inner<'a>(pub(crate) &'a Node);
 
 /// A scope that is read much, and of which no more levels are above than the default tree has: a look-up of such
-/// has no loop over the others in its middle, and knows where to count.
+/// does not look at the others above it, and knows where to count. But what it does not hold it may only doubt.
 #[derive(Clone, Copy)]
-pub(crate) struct Busy<'a>(&'a Near);
+pub(crate) struct Busy<'a> {
+    near: &'a Near,
+    doubt: &'a Doubt,
+}
 
-impl<'a> Place for Inner<'a> {
-    type Quick = Busy<'a>;
+/// Whether a look-up has met something of which only another, not quick, can say if it is to be believed. Said in
+/// a place of its own, because a call from the middle of a look-up costs more than that.
+#[derive(Default)]
+pub(crate) struct Doubt(Cell<bool>);
+
+impl Doubt {
+    #[inline]
+    pub(crate) fn arose(&self) -> bool {
+        self.0.get()
+    }
+}
+
+impl Place for Inner<'_> {
+    type Quick<'d>
+        = Busy<'d>
+    where
+        Self: 'd;
 
     #[inline]
-    fn quick(self) -> Option<Busy<'a>> {
-        self.0.as_near().map(Busy)
+    fn quick<'d>(self, doubt: &'d Doubt) -> Option<Busy<'d>>
+    where
+        Self: 'd,
+    {
+        self.0.as_near().map(|near| Busy { near, doubt })
+    }
+
+    fn refresh(self) {
+        if let Some(near) = self.0.as_near() {
+            near.keep();
+        }
     }
 
     #[inline]
@@ -132,30 +175,45 @@ impl<'a> Place for Inner<'a> {
 }
 
 impl Place for Busy<'_> {
-    type Quick = Self;
+    type Quick<'d>
+        = Self
+    where
+        Self: 'd;
 
     #[inline]
-    fn quick(self) -> Option<Self> {
+    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
+    where
+        Self: 'd,
+    {
         Some(self)
     }
 
     #[inline]
     fn salt(self) -> u64 {
-        self.0.salt()
+        self.near.salt()
     }
 
     #[inline]
     fn now(self) -> ScopeStamp {
-        self.0.now()
+        self.near.now()
     }
 
     #[inline]
     fn level(self) -> LevelId {
-        self.0.level()
+        self.near.level()
     }
 
     #[inline]
     fn count(self, lane: usize, what: Caller) {
-        self.0.count(lane, what);
+        self.near.count(lane, what);
+    }
+
+    #[inline]
+    fn holds(self, stamp: ScopeStamp) -> bool {
+        let holds = self.near.holds(stamp);
+        if !holds {
+            self.doubt.0.set(true);
+        }
+        holds
     }
 }

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::front::Front;
 use crate::scope::ScopeStamp;
 use crate::scope::node::{Node, Tallies};
-use crate::scope::place::{Global, Place};
+use crate::scope::place::{Doubt, Global, Place};
 use crate::scope::snapshot::Figures;
 use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
@@ -378,13 +378,19 @@ pub(crate) struct WithinGlobal<'a> {
     space: &'a Space,
 }
 
-impl<'a> Place for Within<'a> {
+impl Place for Within<'_> {
     const COUNTS_ALONE: bool = true;
 
-    type Quick = WithinGlobal<'a>;
+    type Quick<'d>
+        = WithinGlobal<'d>
+    where
+        Self: 'd;
 
     #[inline]
-    fn quick(self) -> Option<WithinGlobal<'a>> {
+    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<WithinGlobal<'d>>
+    where
+        Self: 'd,
+    {
         let Self { node, space, .. } = self;
         let is_global = node.parent().is_none();
         is_global.then(|| WithinGlobal { global: Global::new(node.generation()), space })
@@ -432,10 +438,16 @@ impl<'a> Place for Within<'a> {
 impl Place for WithinGlobal<'_> {
     const COUNTS_ALONE: bool = true;
 
-    type Quick = Self;
+    type Quick<'d>
+        = Self
+    where
+        Self: 'd;
 
     #[inline]
-    fn quick(self) -> Option<Self> {
+    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
+    where
+        Self: 'd,
+    {
         Some(self)
     }
 

@@ -71,11 +71,13 @@ mod imp {
         static IN_EPOCHS: OnceCell<LocalHandle> = const { OnceCell::new() };
     }
 
-    /// Where it is said that a thread is pinned.
-    pub(super) enum Kept {
-        Word(&'static Word),
-        /// In the collector, and in the word of its lane if it has one, which keeps that from being given back.
-        Epoch(Option<&'static Word>, #[expect(dead_code, reason = "its drop unpins")] Epoch),
+    /// Where it is said that a thread is pinned: in the word of its lane, or in the collector and in the word of its
+    /// lane if it has one, which keeps that from being given back. Not an enumeration: a guard would move it in
+    /// one piece, which the processor cannot read before both stores that wrote it are done.
+    pub(super) struct Kept {
+        word: Option<&'static Word>,
+        #[expect(dead_code, reason = "its drop unpins")]
+        epoch: Option<Epoch>,
     }
 
     struct Participant {
@@ -90,28 +92,6 @@ mod imp {
             let lane = READERS.claim().unwrap_or(SHARED_LANE);
             Self { lane, word: READERS.word(lane).filter(|_| barrier::is_there()) }
         }
-
-        #[inline]
-        fn pin(&self) -> Guard {
-            let kept = match self.word {
-                Some(word) => {
-                    word.enter();
-                    Kept::Word(word)
-                }
-                None => self.pin_with_fence(),
-            };
-            Guard { lane: self.lane, kept, not_send: PhantomData }
-        }
-
-        #[cold]
-        fn pin_with_fence(&self) -> Kept {
-            READERS.note_another();
-            let word = READERS.word(self.lane);
-            if let Some(word) = word {
-                word.enter();
-            }
-            Kept::Epoch(word, pin_epoch())
-        }
     }
 
     impl Drop for Participant {
@@ -122,10 +102,20 @@ mod imp {
         }
     }
 
+    impl Guard {
+        #[inline]
+        fn new(lane: usize, word: Option<&'static Word>, epoch: Option<Epoch>) -> Self {
+            if let Some(word) = word {
+                word.enter();
+            }
+            Self { lane, kept: Kept { word, epoch }, not_send: PhantomData }
+        }
+    }
+
     impl Drop for Guard {
         #[inline]
         fn drop(&mut self) {
-            if let Kept::Word(word) | Kept::Epoch(Some(word), _) = self.kept {
+            if let Some(word) = self.kept.word {
                 if word.leave() {
                     READERS.release(self.lane);
                 }
@@ -137,15 +127,17 @@ mod imp {
     /// barrier, an atomic read-modify-write.
     #[inline]
     pub(crate) fn pin() -> Guard {
-        PARTICIPANT.try_with(Participant::pin).unwrap_or_else(|_| pin_unregistered())
+        // A thread that is being torn down has lost its participant but may still use a cache from the destructor of
+        // another thread-local.
+        let own = PARTICIPANT.try_with(|own| (own.lane, own.word));
+        let (lane, word) = own.unwrap_or((SHARED_LANE, None));
+        if word.is_some() { Guard::new(lane, word, None) } else { pin_with_fence(lane) }
     }
 
-    /// A thread that is being torn down has lost its participant but may still use a cache from the
-    /// destructor of another thread-local: it registers for this one guard.
     #[cold]
-    fn pin_unregistered() -> Guard {
+    fn pin_with_fence(lane: usize) -> Guard {
         READERS.note_another();
-        Guard { lane: SHARED_LANE, kept: Kept::Epoch(None, pin_epoch()), not_send: PhantomData }
+        Guard::new(lane, READERS.word(lane), Some(pin_epoch()))
     }
 
     /// Pins the current thread in the collector. Costs an atomic read-modify-write if it was not pinned there; if it was,

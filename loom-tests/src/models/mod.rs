@@ -20,3 +20,4 @@ pub mod reply;
 pub mod scopes;
 pub mod signal;
 pub mod spaces;
+pub mod sums;

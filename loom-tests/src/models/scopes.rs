@@ -2,6 +2,7 @@
 
 use super::rig::{Ledger, Rig, Tracked, audit, search, settle, turns};
 use crate::ScopedHandle;
+use crate::scope::counts::BUSY;
 use std::cell::Cell;
 
 const CAPACITY: u64 = 8;
@@ -138,6 +139,34 @@ pub fn an_evicted_entry_does_not_come_back() {
         let mut worker = shard.join().unwrap();
         settle(&mut worker, 3);
         assert_eq!((get(&scope, 1), reply.wait().ok()), (Some(11), Some(1)));
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// A busy scope whose kept sum does not count the eviction of another: its entries are found all the same, and not
+/// after its own eviction.
+pub fn a_doubt_hides_nothing() {
+    search("a_doubt_hides_nothing", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        scope.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        for _ in 0..=BUSY {
+            assert_eq!(get(&scope, 1), Some(10));
+        }
+        let own = scope.clone();
+        let reader = rig.spawn(move |rig| {
+            assert_eq!([get(&own, 1), get(&own, 1)], [Some(10); 2], "nobody evicted it yet");
+            let reply = organization(rig).evict();
+            assert_eq!(get(&own, 1), None, "it is evicted");
+            reply
+        });
+        let evicter = rig
+            .spawn(|rig| rig.cache.scope([("organization", "b")]).expect("a right path").evict());
+        let replies = [reader.join().unwrap(), evicter.join().unwrap()];
+        settle(&mut worker, 3);
+        assert_eq!(replies.map(|reply| reply.wait().ok()), [Some(1), Some(0)]);
         audit(&rig, &mut worker, &ledger);
     });
 }

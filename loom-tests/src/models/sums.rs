@@ -1,0 +1,96 @@
+//! The kept sum of a busy scope: evictions on its path and elsewhere against readers and who keeps it.
+
+use super::rig::search;
+use crate::scope::counts::BUSY;
+use crate::scope::near::Near;
+use crate::scope::node::{Birth, Node};
+use crate::scope::tree::LevelId;
+use crate::scope::{GLOBAL, ScopeStamp};
+use crate::stats::Caller;
+use crate::sync::{AtomicU64, Ordering};
+use std::sync::Arc;
+
+fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
+    let level = LevelId::GLOBAL;
+    let [path_hash, salt, generation] = [0; 3];
+    let node = Node::new(Birth {
+        parent: Arc::clone(parent),
+        level,
+        id: "".into(),
+        number,
+        path_hash,
+        salt,
+        generation,
+    });
+    for _ in 0..=BUSY {
+        node.count(0, Caller::Hit);
+    }
+    Arc::new(node)
+}
+
+fn near(node: &Node) -> &Near {
+    node.as_near().expect("it is busy")
+}
+
+/// What an entry bears that was made after so many evictions on the path to the scope.
+fn after(evictions: u64, scope: &Node) -> ScopeStamp {
+    ScopeStamp::new(scope.number(), evictions * ScopeStamp::GENERATION)
+}
+
+/// A reader that has evicted a scope finds an entry whose maker saw only the eviction of the scope above. Both are
+/// one eviction to add up: the reader must count the other one, too.
+pub fn a_stamp_brings_its_evictions() {
+    search("a_stamp_brings_its_evictions", 3, || {
+        let above = Arc::new(Node::root());
+        let scope = below(&above, GLOBAL + 1);
+        let slot = Arc::new(AtomicU64::new(0));
+        let evicter = {
+            let above = Arc::clone(&above);
+            loom::thread::spawn(move || drop(above.evict()))
+        };
+        let maker = {
+            let (above, scope, slot) = (above, Arc::clone(&scope), Arc::clone(&slot));
+            loom::thread::spawn(move || {
+                // Relaxed: it is the stamp that must bring the eviction.
+                let saw_that_above = above.generation().load(Ordering::Relaxed) != 0;
+                if saw_that_above && scope.now() == after(1, &scope) {
+                    // Release: as an entry is published.
+                    slot.store(1, Ordering::Release);
+                }
+            })
+        };
+        scope.evict();
+        // Acquire: as an entry is found.
+        if slot.load(Ordering::Acquire) == 1 {
+            assert!(!near(&scope).holds(after(1, &scope)), "the scope was evicted after that");
+        }
+        maker.join().unwrap();
+        evicter.join().unwrap();
+        let near = near(&scope);
+        near.keep();
+        assert!(near.holds(after(2, &scope)), "nothing is under way");
+    });
+}
+
+/// A sum is added up and kept while the scope is evicted, after another was: who evicted it does not find what
+/// was there.
+pub fn what_is_kept_had_ended() {
+    search("what_is_kept_had_ended", 2, || {
+        let root = Arc::new(Node::root());
+        let [scope, other] = [1, 2].map(|nth| below(&root, GLOBAL + nth));
+        let keeper = {
+            let scope = Arc::clone(&scope);
+            loom::thread::spawn(move || {
+                other.evict();
+                near(&scope).keep();
+            })
+        };
+        scope.evict();
+        let near = near(&scope);
+        assert!(!near.holds(after(0, &scope)), "it was evicted");
+        keeper.join().unwrap();
+        assert!(!near.holds(after(0, &scope)), "it was evicted");
+        near.keep();
+        assert!(near.holds(after(1, &scope)), "nothing is under way");
+    });
+}
