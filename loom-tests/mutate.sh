@@ -14,6 +14,8 @@ trap 'rm -rf "$work"' EXIT
 tree="$work/tree"
 export RUST_BACKTRACE=0
 export CARGO_PROFILE_DEV_DEBUG=0
+# A model finds a fault soon if at all, so what counts is how fast it compiles.
+export CARGO_PROFILE_DEV_OPT_LEVEL=0
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 declare -A flags=(
     [models]="--cfg cache_loom"

@@ -46,7 +46,7 @@ pub fn a_stamp_brings_its_evictions() {
         let slot = Arc::new(AtomicU64::new(0));
         let evicter = {
             let above = Arc::clone(&above);
-            loom::thread::spawn(move || drop(above.evict()))
+            loom::thread::spawn(move || above.evict())
         };
         let maker = {
             let (above, scope, slot) = (above, Arc::clone(&scope), Arc::clone(&slot));
