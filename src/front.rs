@@ -115,7 +115,7 @@ impl<K, V> Front<K, V> {
     {
         let (hash, shard) = self.route(place, &key);
         let expiry = self.expiry(place, time_to_live);
-        let entry = Entry::write(hash.local(), place.now(), expiry, key, value);
+        let entry = Entry::write((hash.local(), place.now()), expiry, (key, value), &shard.blocks);
         (hash, shard, entry)
     }
 

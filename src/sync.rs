@@ -20,6 +20,7 @@ mod oracle;
 mod oracle;
 pub(crate) mod reclaim;
 pub(crate) mod slot;
+pub(crate) mod spare;
 #[cfg(cache_loom)]
 mod watched;
 

@@ -1,11 +1,12 @@
-//! A hit of a namespace allocates nothing, whatever the types. A test program of its own, because the
+//! A hit of a namespace allocates nothing, whatever the types, nor a write that finds the memory of an entry that left. A test program of its own, because the
 //! allocator counts for the whole process.
 
 use allocation_counter::measure;
-use cacheado::{Namespace, SharedCache};
+use cacheado::{CacheHandle, Namespace, SharedCache};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 /// How often this thread allocates in `f`, once it has run before.
 fn allocations(mut f: impl FnMut()) -> u64 {
@@ -48,4 +49,25 @@ fn a_hit_allocates_nothing() {
     assert_eq!(allocations(hits), 0);
     assert_eq!(allocations(|| assert_eq!(numbers.get(&2), None)), 0, "nor does a miss");
     assert!(allocations(|| numbers.insert(2, 2)) > 0, "a write does");
+}
+
+/// Entries of each form: without a time, with one, and with a deadline beside it.
+#[test]
+fn a_write_takes_the_memory_of_an_entry_that_left() {
+    let hour = Duration::from_secs(3600);
+    let builder = || CacheHandle::<u64, u64>::builder().shards(1);
+    let caches = [
+        builder(),
+        builder().time_to_live(hour),
+        builder().time_to_live(2 * hour).time_to_idle(hour),
+    ];
+    for (form, builder) in caches.into_iter().enumerate() {
+        let cache = builder.build().expect("valid");
+        let late = Instant::now() + Duration::from_secs(60);
+        while measure(|| cache.insert(1, 1)).count_total > 0 {
+            assert!(Instant::now() < late, "every write of form {form} allocates");
+            cache.flush().wait().expect("alive");
+        }
+        assert_eq!(cache.get(&1), Some(1));
+    }
 }

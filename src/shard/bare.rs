@@ -3,6 +3,7 @@
 //! What a fold does to them, step by step, for models on the real epoch collector: around a whole
 //! shard those would not end. Compiled for them only. Layer: shard.
 
+use super::blocks::Blocks;
 use super::entry::{Entry, EntryRef, Expiry, Live, ScopeStamp};
 use super::graves::{Graves, Remains};
 use super::index::{IndexWriter, ReadIndex};
@@ -19,6 +20,7 @@ pub(crate) struct Owner<K, V> {
     index: Arc<ReadIndex<K, V>>,
     writer: IndexWriter<K, V>,
     graves: Graves<K, V>,
+    blocks: Blocks<K, V>,
 }
 
 impl<K, V> Clone for Published<K, V> {
@@ -43,14 +45,15 @@ impl<K: Eq, V> Owner<K, V> {
     pub(crate) fn new() -> (Published<K, V>, Self) {
         let index = Arc::new(ReadIndex::new(None).expect("memory for one bucket"));
         let published = Published(Arc::clone(&index));
-        (published, Self { index, writer: IndexWriter::new(), graves: Graves::new() })
+        let (graves, blocks) = (Graves::new(), Blocks::new(0));
+        (published, Self { index, writer: IndexWriter::new(), graves, blocks })
     }
 
     /// Publishes a value in the place of the key's, if it has one.
     pub(crate) fn publish(&mut self, hash: u32, key: K, value: V) {
         let old = self.index.resident(&self.writer, hash, |entry| entry.key == key);
         let stamp = ScopeStamp::new(GLOBAL, 0);
-        let entry = Entry::write(hash, stamp, Expiry::NEVER, key, value);
+        let entry = Entry::write((hash, stamp), Expiry::NEVER, (key, value), &self.blocks);
         let new = EntryRef(entry.into_raw());
         match old {
             Some(old) => {
@@ -77,7 +80,7 @@ impl<K: Eq, V> Owner<K, V> {
 
     /// What ends a turn: frees what is due and closes the batch of what was retired since.
     pub(crate) fn turn(&mut self) {
-        self.graves.bury(drop);
+        self.graves.bury(&self.blocks, drop);
         self.graves.seal();
     }
 

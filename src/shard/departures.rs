@@ -4,6 +4,7 @@
 //! Runs all user code that concerns departed entries, each call in `catch_unwind`, on the shard
 //! thread. Knows neither the store nor the index. Layer: shard.
 
+use super::blocks::Blocks;
 use super::entry::EntryRef;
 use super::graves::{Departed, Graves, KEPT, Remains};
 use super::index::Table;
@@ -227,10 +228,11 @@ impl<K, V> Departures<K, V> {
         self.graves.seal();
     }
 
-    /// Frees some of what is due. Runs destructors: not under a pin. Whether more is due.
-    pub(super) fn bury(&mut self) -> bool {
+    /// Frees some of what is due, but for the memory of entries: that goes to `blocks`. Runs destructors: not under a
+    /// pin. Whether more is due.
+    pub(super) fn bury(&mut self, blocks: &Blocks<K, V>) -> bool {
         let Self { graves, subscribers, counts, panics, .. } = self;
-        graves.bury(|departed| drop_or_send(departed, subscribers, counts, panics))
+        graves.bury(blocks, |departed| drop_or_send(departed, subscribers, counts, panics))
     }
 
     /// Gives back what is kept for the next entries that leave.

@@ -11,15 +11,17 @@
 //! the chain and begins again. Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
+use super::blocks::{Blocks, Freed};
 pub(super) use super::link::Filter;
 pub(crate) use super::link::{Head, Link};
-pub(crate) use super::op::{Kind, Op};
+pub(crate) use super::op::{Farewell, Kind, Op};
 use super::pending::Draft;
 pub(crate) use super::state::{Expiry, Span, State, Validity};
 use crate::clock::{Clock, NEVER};
 pub(crate) use crate::scope::ScopeStamp;
 use crate::store::{Resident, Slot, Store, Tick};
 use crate::sync::Ordering;
+use crate::sync::spare::Block;
 use crate::sync::tally;
 use std::cell::UnsafeCell;
 use std::marker::PhantomData;
@@ -220,16 +222,16 @@ impl<'g, K, V> Live<'g, K, V> {
 }
 
 impl<K, V> Entry<K, V> {
-    /// A write, ready to be submitted.
+    /// A write, ready to be submitted; in the memory of an entry that was freed, if there is any.
     pub(crate) fn write(
-        hash: u32,
-        stamp: ScopeStamp,
+        (hash, stamp): (u32, ScopeStamp),
         expiry: Expiry,
-        key: K,
-        value: V,
+        (key, value): (K, V),
+        blocks: &Blocks<K, V>,
     ) -> Draft<Self> {
         let op = Op::new(Kind::Write, hash, State::Live);
-        let entry = Self::make(op, stamp, (expiry.span(), expiry), key, MaybeUninit::new(value));
+        let times = (expiry.span(), expiry);
+        let entry = Self::make(op, stamp, times, (key, MaybeUninit::new(value)), Some(blocks));
         // SAFETY: [invariant: draft] made just now and shared with nobody.
         unsafe { Draft::of(entry) }
     }
@@ -238,58 +240,63 @@ impl<K, V> Entry<K, V> {
     /// the flight's is. `span`: which times its value will have.
     pub(super) fn loading(hash: u32, stamp: ScopeStamp, span: Span, key: K) -> NonNull<Self> {
         let op = Op::new(Kind::Write, hash, State::Loading);
-        Self::make(op, stamp, (span, Expiry::NEVER), key, MaybeUninit::uninit())
+        Self::make(op, stamp, (span, Expiry::NEVER), (key, MaybeUninit::uninit()), None)
     }
 
     fn make(
         op: Op,
         stamp: ScopeStamp,
         (span, expiry): (Span, Expiry),
-        key: K,
-        value: MaybeUninit<V>,
+        (key, value): (K, MaybeUninit<V>),
+        blocks: Option<&Blocks<K, V>>,
     ) -> NonNull<Self> {
         let value = UnsafeCell::new(value);
         if span == Span::Endless {
-            return NonNull::from(Box::leak(Box::new(Self { op, stamp, key, value })));
+            let block = blocks.and_then(|blocks| blocks.endless.take());
+            return settle(Self { op, stamp, key, value }, block);
         }
         let op = op.of_mortal(span == Span::Bounded);
         let due = tally::AtomicU64::new(expiry.first());
         let mortal = Mortal { entry: Self { op, stamp, key, value }, due };
         if span == Span::Mortal {
-            return NonNull::from(Box::leak(Box::new(mortal))).cast();
+            return settle(mortal, blocks.and_then(|blocks| blocks.mortal.take())).cast();
         }
         let deadline = tally::AtomicU64::new(expiry.deadline);
-        NonNull::from(Box::leak(Box::new(Bounded { mortal, deadline }))).cast()
+        let bounded = Bounded { mortal, deadline };
+        settle(bounded, blocks.and_then(|blocks| blocks.bounded.take())).cast()
     }
 
-    /// Frees an entry and gives what it held. No value if it never had one.
+    /// Ends an entry and gives what it held, and its memory. No value if it never had one.
     ///
     /// # Safety
     ///
     /// It came from `make` and nobody else can reach it any more.
-    pub(super) unsafe fn unmake(at: NonNull<Self>) -> (K, Option<V>) {
+    pub(super) unsafe fn unmake(at: NonNull<Self>) -> (K, Option<V>, Freed<K, V>) {
         // SAFETY: [invariant: mortal] the caller has the entry to itself.
         let op = &unsafe { at.as_ref() }.op;
-        let entry = if op.is_bounded() {
-            // SAFETY: [invariant: mortal] the header says what was boxed.
-            unsafe { Box::from_raw(at.cast::<Bounded<K, V>>().as_ptr()) }.mortal.entry
+        let (entry, freed) = if op.is_bounded() {
+            // SAFETY: [invariant: mortal] the header says what was made.
+            let (bounded, block) = unsafe { vacate(at.cast::<Bounded<K, V>>()) };
+            (bounded.mortal.entry, Freed::Bounded(block))
         } else if op.is_mortal() {
-            // SAFETY: [invariant: mortal] the header says what was boxed.
-            unsafe { Box::from_raw(at.cast::<Mortal<K, V>>().as_ptr()) }.entry
+            // SAFETY: [invariant: mortal] the header says what was made.
+            let (mortal, block) = unsafe { vacate(at.cast::<Mortal<K, V>>()) };
+            (mortal.entry, Freed::Mortal(block))
         } else {
-            // SAFETY: [invariant: mortal] the header says what was boxed.
-            *unsafe { Box::from_raw(at.as_ptr()) }
+            // SAFETY: [invariant: mortal] the header says what was made.
+            let (entry, block) = unsafe { vacate(at) };
+            (entry, Freed::Endless(block))
         };
         let has_value = entry.state().has_value();
         let Self { key, value, .. } = entry;
         // SAFETY: [invariant: published-immutable] the states above are entered only with a value.
-        (key, has_value.then(|| unsafe { value.into_inner().assume_init() }))
+        (key, has_value.then(|| unsafe { value.into_inner().assume_init() }), freed)
     }
 
     /// Takes key and value back out of a write that was never submitted.
     pub(crate) fn take_back(draft: Draft<Self>) -> (K, V) {
         // SAFETY: [invariant: draft] it was shared with nobody.
-        let (key, value) = unsafe { Self::unmake(draft.into_raw()) };
+        let (key, value, _freed) = unsafe { Self::unmake(draft.into_raw()) };
         (key, value.expect("a write was made with a value"))
     }
 
@@ -387,39 +394,26 @@ impl<K, V> Entry<K, V> {
     }
 }
 
-/// A removed entry that the shard must take out of chain, index and store: the other half of
-/// [`Entry::take_by_remover`]. Or the base of what stays in a chain, without an entry.
-#[repr(C)]
-pub(crate) struct Farewell<K, V> {
-    op: Op,
-    pub(super) entry: Option<EntryRef<K, V>>,
+/// Puts something into a block, or into memory of its own.
+fn settle<T>(whole: T, block: Option<Block<T>>) -> NonNull<T> {
+    let block = match block {
+        Some(block) => Box::leak(block).write(whole),
+        None => Box::leak(Box::new(whole)),
+    };
+    NonNull::from(block)
 }
 
-impl<K, V> Farewell<K, V> {
-    pub(crate) fn new(entry: EntryRef<K, V>, hash: u32) -> Box<Self> {
-        Box::new(Self { op: Op::new(Kind::Farewell, hash, State::Void), entry: Some(entry) })
-    }
-
-    pub(super) fn base() -> Box<Self> {
-        Box::new(Self { op: Op::new(Kind::Farewell, 0, State::Void), entry: None })
-    }
+/// Takes something out of its memory, and the memory.
+///
+/// # Safety
+///
+/// It came from `settle` and the caller has it to itself.
+unsafe fn vacate<T>(at: NonNull<T>) -> (T, Block<T>) {
+    // SAFETY: [invariant: mortal] `settle` leaked it as a box, perhaps as one of a `MaybeUninit`, which has its layout.
+    let block = unsafe { Block::<T>::from_raw(at.as_ptr().cast()) };
+    // SAFETY: [invariant: mortal] it is there, and moves out of memory that nobody reads any more.
+    (unsafe { block.assume_init_read() }, block)
 }
-
-/// Any operation, in the hands of the shard that will retire it.
-pub(super) struct OpRef<K, V> {
-    pub(super) at: NonNull<Op>,
-    operations: PhantomData<(K, V)>,
-}
-
-impl<K, V> OpRef<K, V> {
-    pub(super) fn new(at: NonNull<Op>) -> Self {
-        Self { at, operations: PhantomData }
-    }
-}
-
-// SAFETY: [invariant: shard-frees] the operation holds keys, values and waiters, all of which may be
-// sent if `K` and `V` may be shared and sent.
-unsafe impl<K: Send + Sync, V: Send + Sync> Send for OpRef<K, V> {}
 
 /// A pointer to an entry that the holder keeps from being freed: by a pin, or by being the shard.
 pub(crate) struct EntryRef<K, V>(pub(super) NonNull<Entry<K, V>>);

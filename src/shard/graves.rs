@@ -5,12 +5,14 @@
 //! caller's, who catches their panics. Invariant: graves (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Farewell, Kind, Op, OpRef};
+use super::blocks::Blocks;
+use super::entry::{Entry, EntryRef, Farewell, Kind, Op};
 use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
 use crate::sync::reclaim::Grace;
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::ptr::NonNull;
 
 /// Room that a shard keeps in each of its lists while it rests, so that what comes now and then allocates nothing.
@@ -66,15 +68,20 @@ impl<K, V> Graves<K, V> {
     }
 
     /// Frees a slice of the sealed batch if it is due, in the order of its coming, giving each entry's parts to `departed` (which drops them, and
-    /// must not unwind). Whether more is due. The faster the next batch grows, the larger the slice.
-    pub(super) fn bury(&mut self, mut departed: impl FnMut(Departed<K, V>)) -> bool {
+    /// must not unwind), and its memory to `blocks`. Whether more is due. The faster the next batch grows, the larger the slice.
+    pub(super) fn bury(
+        &mut self,
+        blocks: &Blocks<K, V>,
+        mut departed: impl FnMut(Departed<K, V>),
+    ) -> bool {
         if self.sealed.is_empty() || !self.grace.is_over() {
             return false;
         }
         let slice = self.sealed.len().min(SLICE + self.open.len());
         for remains in self.sealed.drain(..slice) {
-            free(remains, &mut departed);
+            free(remains, Some(blocks), &mut departed);
         }
+        blocks.tell();
         !self.sealed.is_empty()
     }
 
@@ -87,16 +94,39 @@ impl<K, V> Graves<K, V> {
     /// Frees everything at once. The caller has seen to it that no reader is left.
     pub(super) fn bury_all(&mut self, mut departed: impl FnMut(Departed<K, V>)) {
         for remains in self.sealed.drain(..).chain(self.open.drain(..)) {
-            free(remains, &mut departed);
+            free(remains, None, &mut departed);
         }
     }
 }
 
-fn free<K, V>(remains: Remains<K, V>, departed: &mut impl FnMut(Departed<K, V>)) {
+/// Any operation, in the hands of the shard that will retire it.
+pub(super) struct OpRef<K, V> {
+    pub(super) at: NonNull<Op>,
+    operations: PhantomData<(K, V)>,
+}
+
+impl<K, V> OpRef<K, V> {
+    pub(super) fn new(at: NonNull<Op>) -> Self {
+        Self { at, operations: PhantomData }
+    }
+}
+
+// SAFETY: [invariant: shard-frees] the operation holds keys, values and waiters, all of which may be
+// sent if `K` and `V` may be shared and sent.
+unsafe impl<K: Send + Sync, V: Send + Sync> Send for OpRef<K, V> {}
+
+fn free<K, V>(
+    remains: Remains<K, V>,
+    blocks: Option<&Blocks<K, V>>,
+    departed: &mut impl FnMut(Departed<K, V>),
+) {
     match remains {
         Remains::Entry(entry, cause) => {
             // SAFETY: [invariant: graves] retired once, and its last reader has gone.
-            let (key, value) = unsafe { Entry::unmake(entry.0) };
+            let (key, value, freed) = unsafe { Entry::unmake(entry.0) };
+            if let Some(blocks) = blocks {
+                blocks.give(freed);
+            }
             departed((key, value, cause));
         }
         Remains::Op(op) => free_op::<K, V>(op.at),

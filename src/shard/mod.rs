@@ -14,6 +14,7 @@
 
 #[cfg(crossbeam_loom)]
 pub(crate) mod bare;
+pub(crate) mod blocks;
 pub(crate) mod budget;
 pub(crate) mod command;
 pub(crate) mod departures;
@@ -41,6 +42,7 @@ use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
 use crate::sync::reclaim::{self, Guard};
 use crate::sync::tally;
+use blocks::Blocks;
 use command::{Command, Message};
 use entry::{Entry, Farewell, Head, Live, Seen, State, Validity};
 use flight::{Flight, LoadPermit, Outcome, Waiters};
@@ -57,6 +59,8 @@ pub(crate) struct Shard<K, V> {
     pending: Pending<K, V>,
     /// The most operations that may wait for the shard.
     backlog_limit: i64,
+    /// Memory for its next entries.
+    pub(crate) blocks: Blocks<K, V>,
     mailbox: Mailbox<Message<K, V>>,
     signal: Signal,
     published: Published,
@@ -82,6 +86,7 @@ impl<K, V> Shard<K, V> {
             tick: tally::AtomicU16::new(0),
             pending: Pending::new(),
             backlog_limit,
+            blocks: Blocks::new(backlog),
             mailbox: Mailbox::new(),
             signal: Signal::new((backlog_limit / 8).max(1)),
             published: Published::default(),

@@ -1,7 +1,8 @@
-//! The header that every operation in a pending chain has.
+//! The header that every operation in a pending chain has, and the operation that is little more.
 //!
 //! Sixteen bytes: what a chain needs, and whatever small thing of an entry fits beside it. Layer: shard.
 
+use super::entry::EntryRef;
 use super::hash::FREE_BITS;
 use super::state::State;
 use crate::sync::tally;
@@ -28,7 +29,7 @@ pub(crate) enum Kind {
     Write,
     /// A [`Flight`](super::flight::Flight): a load, running or finished.
     Load,
-    /// A [`Farewell`](super::entry::Farewell): an entry was removed and must be taken out. Without an
+    /// A [`Farewell`]: an entry was removed and must be taken out. Without an
     /// entry it stands between the head and unfinished loads after a fold, so that a head that was seen
     /// before never comes back.
     Farewell,
@@ -105,6 +106,24 @@ impl Op {
     pub(super) fn set_depth(&self, depth: u8) {
         // Relaxed: published with the link, or as above.
         self.depth.store(depth, tally::Ordering::Relaxed);
+    }
+}
+
+/// A removed entry that the shard must take out of chain, index and store: the other half of
+/// [`Entry::take_by_remover`](super::entry::Entry::take_by_remover). Or the base of what stays in a chain, without an entry.
+#[repr(C)]
+pub(crate) struct Farewell<K, V> {
+    op: Op,
+    pub(super) entry: Option<EntryRef<K, V>>,
+}
+
+impl<K, V> Farewell<K, V> {
+    pub(crate) fn new(entry: EntryRef<K, V>, hash: u32) -> Box<Self> {
+        Box::new(Self { op: Op::new(Kind::Farewell, hash, State::Void), entry: Some(entry) })
+    }
+
+    pub(super) fn base() -> Box<Self> {
+        Box::new(Self { op: Op::new(Kind::Farewell, 0, State::Void), entry: None })
     }
 }
 

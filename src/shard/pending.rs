@@ -14,8 +14,9 @@
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::entry::{Entry, EntryRef, Farewell, Filter, Head, Kind, Link, Op, OpRef, Seen};
+use super::entry::{Entry, EntryRef, Farewell, Filter, Head, Kind, Link, Op, Seen};
 use super::flight::Flight;
+use super::graves::OpRef;
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::marker::PhantomData;

@@ -166,7 +166,7 @@ impl<K: Eq, V> Worker<K, V> {
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left.
-        let more_is_due = self.fold.departures.bury();
+        let more_is_due = self.fold.departures.bury(&shard.blocks);
         self.fold.departures.seal();
         self.fold.publish_counts(shard);
         self.wrote |= folded > 0;
@@ -346,6 +346,7 @@ impl<K: Eq, V> Worker<K, V> {
     /// Gives back what is kept for the next turn, which is long in coming.
     fn rest(&mut self) {
         self.fold.departures.rest();
+        self.shards[self.number].blocks.rest();
         self.fold.scopes.rest();
         self.commands.shrink_to(KEPT);
         self.fresh.shrink_to(KEPT);
