@@ -3,9 +3,10 @@
 use crate::support::{
     Counted, Gate, Ledger, Polled, StuckShard, bounded, builder, eventually, flush, on_each_shape,
 };
-use cacheado::CacheHandle;
+use cacheado::{CacheHandle, Reply};
 use std::hash::{Hash, Hasher};
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 const BACKLOG: usize = 16;
@@ -87,6 +88,72 @@ fn ready_is_woken_when_there_is_room() {
             ready.finish().expect("shards live");
         }
     });
+}
+
+/// Whoever waits for room is told before the shard has folded all: the weigher, which a fold calls for each write,
+/// sees it.
+#[test]
+fn ready_resolves_while_the_shard_folds() {
+    const BACKLOG: usize = 256;
+    type Asked = Arc<Mutex<Option<Polled<Reply<()>>>>>;
+    let (asked, told) = (Asked::default(), Arc::new(Mutex::new(Vec::new())));
+    let (gate, builder) = {
+        let (asked, told) = (Arc::clone(&asked), Arc::clone(&told));
+        StuckShard::prepare(builder::<u64, u64>(1).backlog(BACKLOG).weigher(move |_, _| {
+            if let Some(ready) = asked.lock().expect("no poison").as_mut() {
+                let mut told = told.lock().expect("no poison");
+                // A future that is ready is not polled again.
+                let is_told = told.last() == Some(&true) || !ready.is_pending();
+                told.push(is_told);
+            }
+            1
+        }))
+    };
+    let cache = builder.build().expect("valid");
+    let stuck = StuckShard::hold(&cache, gate, 0, 0);
+    let accepted = (1..).take_while(|&key| cache.try_insert(key, key).is_ok()).count();
+    *asked.lock().expect("no poison") = Some(Polled::new(cache.ready()));
+    stuck.release();
+    flush(&cache);
+    let told = std::mem::take(&mut *told.lock().expect("no poison"));
+    assert_eq!(told.len(), accepted, "each is weighed once");
+    let before = told.iter().filter(|is_told| !**is_told).count();
+    assert!(before >= BACKLOG / 2, "told after {before}: there was little room");
+    assert!(before < accepted, "told after all were folded");
+}
+
+/// What is asked for while a shard folds has its place after all that was written before, also to slots that the fold
+/// has passed.
+#[test]
+fn what_is_asked_in_the_middle_of_a_fold_is_answered_after_it() {
+    const MORE: u64 = 64;
+    type Handle = Arc<Mutex<Option<CacheHandle<u64, u64>>>>;
+    let (handle, asked) = (Handle::default(), Arc::new(Mutex::new(None)));
+    let (gate, builder) = {
+        let (handle, asked) = (Arc::clone(&handle), Arc::clone(&asked));
+        let weighed = AtomicU64::new(0);
+        StuckShard::prepare(builder::<u64, u64>(1).backlog(256).weigher(move |_, _| {
+            let is_middle = weighed.fetch_add(1, Ordering::Relaxed) == 128;
+            if let Some(cache) = handle.lock().expect("no poison").take_if(|_| is_middle) {
+                (0..MORE).for_each(|key| cache.insert(u64::MAX - key, key));
+                let replies = (Polled::new(cache.flush()), Polled::new(cache.clear()));
+                *asked.lock().expect("no poison") = Some((replies, cache));
+            } else if let Some(((flush, _), _)) = asked.lock().expect("no poison").as_mut() {
+                assert!(flush.is_pending(), "there is more to be folded");
+            }
+            1
+        }))
+    };
+    let cache = builder.build().expect("valid");
+    let stuck = StuckShard::hold(&cache, gate, 0, 0);
+    let accepted = (1..).take_while(|&key| cache.try_insert(key, key).is_ok()).count() as u64;
+    *handle.lock().expect("no poison") = Some(cache.clone());
+    stuck.release();
+    flush(&cache);
+    let ((flushed, cleared), _) = asked.lock().expect("no poison").take().expect("it was asked");
+    flushed.finish().expect("shards live");
+    assert_eq!(cleared.finish().expect("shards live"), 1 + accepted + MORE, "each is counted once");
+    assert_eq!((cache.len(), cache.stats().panics()), (0, 0));
 }
 
 #[test]

@@ -91,7 +91,7 @@ pub(super) enum Fate {
 impl<K: Eq, V> Fold<K, V> {
     /// Touches what the fold of these slots will need, stage by stage: what is independent is fetched
     /// side by side, where the fold itself would wait for one line after the other.
-    pub(super) fn read_ahead(&mut self, shard: &Shard<K, V>, word: usize, marks: u64) {
+    fn read_ahead(&mut self, shard: &Shard<K, V>, word: usize, marks: u64) {
         shard.pending.read_ahead(word, marks, &mut self.ahead);
         let ReadAhead { hashes, residents, .. } = &mut self.ahead;
         residents.clear();
@@ -101,8 +101,21 @@ impl<K: Eq, V> Fold<K, V> {
         std::hint::black_box(slots.filter(|&slot| self.store.at(slot).is_some()).count());
     }
 
+    /// Folds what is marked of 64 slots; returns how many operations it took off the backlog.
+    pub(super) fn fold_word(&mut self, shard: &Shard<K, V>, word: usize) -> u64 {
+        let mut marks = shard.pending.take_marks(word);
+        self.read_ahead(shard, word, marks);
+        let mut folded = 0;
+        while marks != 0 {
+            let slot = word * 64 + marks.trailing_zeros() as usize;
+            folded += self.fold_slot(shard, slot);
+            marks &= marks - 1;
+        }
+        folded
+    }
+
     /// Folds the chain of one slot; returns how many operations it took off the backlog.
-    pub(super) fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize) -> u64 {
+    fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize) -> u64 {
         let mut work = std::mem::take(&mut self.scratch);
         let head = shard.pending.collect(slot, &mut work.chain);
         self.sort_out(&mut work);

@@ -291,6 +291,11 @@ impl<K, V> Shard<K, V> {
         self.signal.backlog() < self.backlog_limit
     }
 
+    /// The backlog at which so many writes find room that who waits for it should be told before there is more.
+    pub(crate) fn much_room(&self) -> i64 {
+        self.backlog_limit / 4
+    }
+
     /// Whether the shard has died.
     pub(crate) fn is_closed(&self) -> bool {
         self.mailbox.is_closed()

@@ -36,6 +36,13 @@ enum Sleep {
     Called = 3,
 }
 
+/// What a shard had before it at some moment.
+pub(crate) struct Load {
+    pub(crate) backlog: i64,
+    /// Whether somebody has called it since it last went to sleep.
+    pub(crate) called: bool,
+}
+
 /// How long a shard may sleep.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Nap {
@@ -108,12 +115,14 @@ impl Signal {
         }
     }
 
-    /// Takes folded operations off the backlog. Shard thread only.
-    pub(crate) fn folded(&self, operations: u64) {
-        if operations > 0 {
-            // AcqRel: keeps the word's history one release sequence [edge: backlog].
-            self.word.fetch_sub(operations << STATE_BITS, Ordering::AcqRel);
+    /// Takes folded operations off the backlog, and says how it was before; nothing if there are none. Shard thread only.
+    pub(crate) fn folded(&self, operations: u64) -> Option<Load> {
+        if operations == 0 {
+            return None;
         }
+        // AcqRel: keeps the word's history one release sequence [edge: backlog].
+        let before = self.word.fetch_sub(operations << STATE_BITS, Ordering::AcqRel);
+        Some(Load { backlog: backlog(before), called: before & STATE == Sleep::Called as u64 })
     }
 
     /// Sleeps unless there is a backlog or a call. Shard thread only.

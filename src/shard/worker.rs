@@ -13,7 +13,7 @@ use super::graves::KEPT;
 use super::groups::Group;
 use super::pending::Pending;
 use super::scopes::Scopes;
-use super::signal::Nap;
+use super::signal::{Load, Nap};
 use super::upkeep::Bound;
 use crate::reply::Responder;
 use crate::scope::node::Node;
@@ -21,6 +21,7 @@ use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// How long a light sleeper sleeps.
@@ -40,6 +41,8 @@ pub(crate) struct Worker<K, V> {
     fold: Fold<K, V>,
     /// Commands that have come and are not answered yet, in the order of their coming.
     commands: VecDeque<Command<K, V>>,
+    /// Messages that came while a turn was under way: they are for the next.
+    later: VecDeque<Message<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
     /// Evictions of scopes that have come since the last fold.
@@ -56,6 +59,8 @@ pub(crate) struct Worker<K, V> {
     wrote: bool,
     /// How often it has asked the others in a row to pay.
     asked: u32,
+    /// How many threads can run beside this one.
+    spare_processors: usize,
     /// The clock is moved by hand: a timer says nothing about when to wake.
     clock_by_hand: bool,
 }
@@ -87,6 +92,7 @@ impl<K: Eq, V> Worker<K, V> {
             number,
             fold,
             commands: VecDeque::new(),
+            later: VecDeque::new(),
             ready: Vec::new(),
             fresh: Vec::new(),
             ended: Vec::new(),
@@ -95,6 +101,7 @@ impl<K: Eq, V> Worker<K, V> {
             generous: false,
             wrote: false,
             asked: 0,
+            spare_processors: available_parallelism().map_or(1, |all| (all.get() - 1).max(1)),
             clock_by_hand,
         }
     }
@@ -103,7 +110,7 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn run(mut self) {
         crate::shard_thread::enter();
         let died = catch_unwind(AssertUnwindSafe(|| self.live())).is_err();
-        let Self { shards, number, mut fold, commands, ready, .. } = self;
+        let Self { shards, number, mut fold, commands, later, ready, .. } = self;
         let shard = &shards[number];
         // The flag first: whoever sends from now on is answered "closed" by his own hand. Those who wait
         // are woken, and a waker that panics must not keep the others waiting.
@@ -111,6 +118,9 @@ impl<K: Eq, V> Worker<K, V> {
         while panics.catch(|| shard.mailbox.close()).is_none() {}
         for command in commands {
             panics.catch(|| drop(command));
+        }
+        for message in later {
+            panics.catch(|| drop(message));
         }
         for answer in ready {
             panics.catch(|| drop(answer));
@@ -136,30 +146,26 @@ impl<K: Eq, V> Worker<K, V> {
     /// One round of everything. Public to the crate so that tests and models can step a shard.
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
-        let shard = &self.shards[self.number];
-        let (mut folded, mut thin) = (0, true);
+        let (mut folded, mut of_word, mut thin) = (0, 0, true);
         for word in 0..Pending::<K, V>::words() {
-            let mut marks = shard.pending.take_marks(word);
-            self.fold.read_ahead(shard, word, marks);
-            while marks != 0 {
-                let slot = word * 64 + marks.trailing_zeros() as usize;
-                folded += self.fold.fold_slot(shard, slot);
-                marks &= marks - 1;
-            }
+            self.give_room(of_word);
+            let shard = &self.shards[self.number];
+            of_word = self.fold.fold_word(shard, word);
+            folded += of_word;
             // Between words, so that a large batch never stands far above the capacity.
             thin = self.fold.thin_out(shard);
             self.fold.evict(shard, false);
         }
+        let shard = &self.shards[self.number];
         for (node, generation) in self.fresh.drain(..) {
             self.fold.scopes.settle(&node, generation);
         }
         for group in self.ended.drain(..) {
             self.fold.groups.settle(group);
         }
-        shard.signal.folded(came + folded);
-        for answer in self.ready.drain(..) {
-            self.fold.departures.panics.catch(|| answer.answer(Ok(())));
-        }
+        shard.signal.folded(came + of_word);
+        self.answer_ready();
+        let shard = &self.shards[self.number];
         let generous = std::mem::take(&mut self.generous);
         let bound = self.fold.evict(shard, generous);
         self.over = bound != Bound::Held || !thin;
@@ -183,14 +189,47 @@ impl<K: Eq, V> Worker<K, V> {
             self.shards[0].whisper(Command::Probe(idle));
         }
         match next {
-            Next::Idle(_) if more_is_due => Next::Again,
+            Next::Idle(_) if more_is_due || !self.later.is_empty() => Next::Again,
             next => next,
+        }
+    }
+
+    /// Takes operations off the backlog while the turn lasts. Writers that wait for room are told when it becomes much,
+    /// if they find processors: until they are awake the shard has the rest to do, and does not run dry. Who waits
+    /// because a chain is deep is told when the turn is over, for that chain may be the last.
+    fn give_room(&mut self, folded: u64) {
+        let shard = &self.shards[self.number];
+        let Some(Load { backlog, called }) = shard.signal.folded(folded) else { return };
+        if called {
+            while let Some(message) = shard.receive() {
+                match message.command {
+                    Command::Ready(answer) => {
+                        shard.signal.folded(1);
+                        self.ready.push(answer);
+                    }
+                    // What is submitted before it must be folded before it, and may lie in a word that was passed.
+                    _ => self.later.push_back(message),
+                }
+            }
+        }
+        let becomes_much =
+            backlog > shard.much_room() && backlog - folded as i64 <= shard.much_room();
+        if becomes_much && self.ready.len() <= self.spare_processors {
+            self.answer_ready();
+        }
+    }
+
+    fn answer_ready(&mut self) {
+        for answer in self.ready.drain(..) {
+            self.fold.departures.panics.catch(|| answer.answer(Ok(())));
         }
     }
 
     fn take_commands(&mut self) -> u64 {
         let mut came = 0;
-        while let Some(Message { command, rouse }) = self.shards[self.number].receive() {
+        let shard = &self.shards[self.number];
+        while let Some(message) = self.later.pop_front().or_else(|| shard.receive()) {
+            let Message { command, rouse } = message;
             came += 1;
             drop(rouse);
             match command {
@@ -349,6 +388,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.shards[self.number].blocks.rest();
         self.fold.scopes.rest();
         self.commands.shrink_to(KEPT);
+        self.later.shrink_to(KEPT);
         self.fresh.shrink_to(KEPT);
     }
 }
