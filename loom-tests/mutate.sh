@@ -14,8 +14,6 @@ trap 'rm -rf "$work"' EXIT
 tree="$work/tree"
 export RUST_BACKTRACE=0
 export CARGO_PROFILE_DEV_DEBUG=0
-# A model finds a fault soon if at all, so what counts is how fast it compiles.
-export CARGO_PROFILE_DEV_OPT_LEVEL=0
 export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 declare -A flags=(
     [models]="--cfg cache_loom"
@@ -44,12 +42,20 @@ tests_of() {
     if grep -q "fn $1()" "$here/tests/collector.rs"; then echo collector; else echo models; fi
 }
 
-# Builds a test binary of the tree and prints its path. Cargo decides by modification times, which a
+# How far the compiler optimises for a model: not at all, for a model finds a fault soon if at all, and what counts is
+# how fast it compiles. But the threads of a model have little stack, which then is too small for some.
+declare -A optimised=()
+level_of() {
+    echo "${optimised[$1]:-0}"
+}
+
+# Builds a test binary of the tree, optimised so far, and prints its path. Cargo decides by modification times, which a
 # copied tree must not be trusted with.
 build() {
-    rm -rf "$CARGO_TARGET_DIR/$1"/debug/.fingerprint/loom-tests-*
+    local target="$CARGO_TARGET_DIR/$1-$2"
+    rm -rf "$target"/debug/.fingerprint/loom-tests-*
     (
-        cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$CARGO_TARGET_DIR/$1" \
+        cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL="$2" \
             cargo test --quiet -p loom-tests --test "$1" --no-run --message-format=json 2>"$work/errors"
     ) | sed -n "s/.*\"executable\":\"\([^\"]*$1-[^\"]*\)\".*/\1/p" | tail -1
 }
@@ -64,18 +70,25 @@ run() {
     ) >"$work/output" 2>&1
 }
 
+# Whether the model that ran last had too little stack: that is no fault of what it models.
+overflowed() {
+    grep -q "has overflowed its stack" "$work/output"
+}
+
 # Prints how a model takes the mutated tree.
 try() {
-    local model=$1 tests binary
-    tests=$(tests_of "$model")
-    if ! binary=$(build "$tests") || [ -z "$binary" ]; then
+    local model=$1 tests level binary
+    tests=$(tests_of "$model") level=$(level_of "$model")
+    if ! binary=$(build "$tests" "$level") || [ -z "$binary" ]; then
         echo "ERROR: does not compile"
-    elif cmp -s "$binary" "$work/unmutated-$tests"; then
+    elif cmp -s "$binary" "$work/unmutated-$tests-$level"; then
         echo "ERROR: changes nothing"
     elif run "$binary" "$model"; then
         echo "SURVIVED"
     elif [ $? -eq 124 ]; then
         echo "SURVIVED ${MODEL_SECONDS:-600} seconds"
+    elif overflowed; then
+        echo "ERROR: its stack is too small"
     else
         echo "caught: $(grep -a -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
     fi
@@ -83,18 +96,29 @@ try() {
 
 errors=0 caught=0 bound=
 all=$(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
-for tests in $(for model in $all; do tests_of "$model"; done | sort -u); do
-    binary=$(build "$tests")
+# Prints nothing but what cargo says if the tree does not compile.
+keep_unmutated() {
+    local kept="$work/unmutated-$1-$2" binary
+    [ -e "$kept" ] && return
+    binary=$(build "$1" "$2")
     if [ -z "$binary" ]; then
         cat "$work/errors" >&2
         exit 1
     fi
-    cp "$binary" "$work/unmutated-$tests"
-done
+    cp "$binary" "$kept"
+}
+
 # Whether the models pass is for run.sh to say: here it is enough that none fails at once.
 for model in $all; do
-    MODEL_SECONDS=5 run "$work/unmutated-$(tests_of "$model")" "$model"
-    case $? in
+    tests=$(tests_of "$model")
+    for level in 0 1; do
+        keep_unmutated "$tests" $level
+        optimised[$model]=$level
+        MODEL_SECONDS=5 run "$work/unmutated-$tests-$level" "$model"
+        code=$?
+        overflowed || break
+    done
+    case $code in
     0) grep -q "^searched $model " "$work/output" && continue ;;
     124) continue ;;
     esac
