@@ -78,6 +78,7 @@ models! {
         fn a_path_is_one_scope();
         fn a_number_has_one_owner();
         fn an_eviction_ends_what_was_issued_before();
+        fn an_eviction_counts_what_was_read();
         fn an_evicted_entry_does_not_come_back();
         fn a_doubt_hides_nothing();
         fn no_load_is_joined_across_an_eviction();

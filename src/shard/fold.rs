@@ -101,9 +101,12 @@ impl<K: Eq, V> Fold<K, V> {
         std::hint::black_box(slots.filter(|&slot| self.store.at(slot).is_some()).count());
     }
 
-    /// Folds what is marked of 64 slots; returns how many operations it took off the backlog.
-    pub(super) fn fold_word(&mut self, shard: &Shard<K, V>, word: usize) -> u64 {
+    /// Folds what is marked of 64 slots, or `all` that is there; returns how many operations it took off the backlog.
+    pub(super) fn fold_word(&mut self, shard: &Shard<K, V>, word: usize, all: bool) -> u64 {
         let mut marks = shard.pending.take_marks(word);
+        if all {
+            marks |= shard.pending.occupied(word);
+        }
         self.read_ahead(shard, word, marks);
         let mut folded = 0;
         while marks != 0 {

@@ -31,6 +31,8 @@ const LIGHT_NAPS: u32 = 8;
 /// How often the other shards are asked for what is above their shares before they are asked for more.
 const POLITE: u32 = 3;
 
+/// How many scopes that nobody uses any more one turn passes on: a million may end at once, and writes wait meanwhile.
+const PROBES: u32 = 256;
 /// Room for commands that is given back: it takes a million scopes that end at once to need more.
 const MANY_COMMANDS: usize = 1024;
 
@@ -41,8 +43,8 @@ pub(crate) struct Worker<K, V> {
     fold: Fold<K, V>,
     /// Commands that have come and are not answered yet, in the order of their coming.
     commands: VecDeque<Command<K, V>>,
-    /// Messages that came while a turn was under way: they are for the next.
-    later: VecDeque<Message<K, V>>,
+    /// Commands that came while a turn was under way: they are for the next.
+    later: VecDeque<Command<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
     /// Evictions of scopes that have come since the last fold.
@@ -119,8 +121,8 @@ impl<K: Eq, V> Worker<K, V> {
         for command in commands {
             panics.catch(|| drop(command));
         }
-        for message in later {
-            panics.catch(|| drop(message));
+        for command in later {
+            panics.catch(|| drop(command));
         }
         for answer in ready {
             panics.catch(|| drop(answer));
@@ -150,7 +152,8 @@ impl<K: Eq, V> Worker<K, V> {
         for word in 0..Pending::<K, V>::words() {
             self.give_room(of_word);
             let shard = &self.shards[self.number];
-            of_word = self.fold.fold_word(shard, word);
+            // Who asks for something may have read what its writer has not marked yet: it comes before what he asks for.
+            of_word = self.fold.fold_word(shard, word, came > 0);
             folded += of_word;
             // Between words, so that a large batch never stands far above the capacity.
             thin = self.fold.thin_out(shard);
@@ -201,14 +204,15 @@ impl<K: Eq, V> Worker<K, V> {
         let shard = &self.shards[self.number];
         let Some(Load { backlog, called }) = shard.signal.folded(folded) else { return };
         if called {
-            while let Some(message) = shard.receive() {
-                match message.command {
+            while let Some(Message { command, rouse }) = shard.receive() {
+                drop(rouse);
+                match command {
                     Command::Ready(answer) => {
                         shard.signal.folded(1);
                         self.ready.push(answer);
                     }
                     // What is submitted before it must be folded before it, and may lie in a word that was passed.
-                    _ => self.later.push_back(message),
+                    command => self.later.push_back(command),
                 }
             }
         }
@@ -225,13 +229,16 @@ impl<K: Eq, V> Worker<K, V> {
         }
     }
 
+    /// The oldest command that was not taken yet. Who sleeps below this shard is woken as soon as its message is taken.
+    fn next_command(&mut self) -> Option<Command<K, V>> {
+        let take = || self.shards[self.number].receive().map(|message| message.command);
+        self.later.pop_front().or_else(take)
+    }
+
     fn take_commands(&mut self) -> u64 {
         let mut came = 0;
-        let shard = &self.shards[self.number];
-        while let Some(message) = self.later.pop_front().or_else(|| shard.receive()) {
-            let Message { command, rouse } = message;
+        while let Some(command) = self.next_command() {
             came += 1;
-            drop(rouse);
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
@@ -258,7 +265,7 @@ impl<K: Eq, V> Worker<K, V> {
     /// Carries out commands in their order, until one that needs another turn.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
         let due = timer == Some(0);
-        let mut ended = false;
+        let (mut ended, mut probes) = (false, PROBES);
         while let Some(command) = self.commands.pop_front() {
             match command {
                 Command::Flush(answer) if self.over || due => {
@@ -279,7 +286,14 @@ impl<K: Eq, V> Worker<K, V> {
                     self.end(group, count, answer);
                     return Next::Again;
                 }
-                Command::Probe(idle) => self.probe(idle),
+                Command::Probe(idle) => {
+                    self.probe(idle);
+                    probes -= 1;
+                    if probes == 0 && !ended {
+                        return Next::Again;
+                    }
+                    probes = probes.max(1);
+                }
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
                 Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
                     unreachable!("these are carried out when they come")

@@ -113,6 +113,31 @@ pub fn an_eviction_ends_what_was_issued_before() {
     });
 }
 
+/// Who evicts what he has read gets it counted, though its writer may not have told the shard of it yet.
+pub fn an_eviction_counts_what_was_read() {
+    search("an_eviction_counts_what_was_read", 4, || {
+        let (rig, worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        let (books, own) = (ledger.clone(), scope.clone());
+        let writer = rig.spawn(move |_| own.insert(1, books.value(10)));
+        let own = scope.clone();
+        let evicter = rig.spawn(move |rig| (get(&own, 1), organization(rig).evict()));
+        let shard = turns(worker, 1);
+        writer.join().unwrap();
+        let (read, reply) = evicter.join().unwrap();
+        let mut worker = shard.join().unwrap();
+        settle(&mut worker, 3);
+        let count = reply.wait().expect("the shard lives");
+        let left = get(&scope, 1);
+        match read {
+            Some(_) => assert_eq!((count, left), (1, None), "it was there"),
+            None => assert!(count == 0 || left.is_none(), "{count} {left:?}"),
+        }
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
 /// A reader that has the older view of a scope may see what was evicted, but not after it saw it gone.
 pub fn an_evicted_entry_does_not_come_back() {
     search("an_evicted_entry_does_not_come_back", 4, || {
