@@ -8,6 +8,7 @@ use crate::process::Process;
 use crate::removal::Removal;
 use crate::reply::{Reply, Responder};
 use crate::scope::node::{Generation, Node, Tallies};
+use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::{Global, Place};
 use crate::scope::snapshot::ScopesSnapshot;
 use crate::scope::trie::{Idle, Trie};
@@ -218,6 +219,25 @@ impl<K, V> Front<K, V> {
             |a, b| a + b,
             |answer| Command::Evict { node: Arc::clone(node), generation, answer },
         )
+    }
+
+    /// Evicts a scope below `base`, and those below it, if it is in use.
+    pub(crate) fn evict_below<'i, L, I>(
+        &self,
+        base: &Arc<Node>,
+        path: impl IntoIterator<Item = (L, I)>,
+    ) -> Result<Reply<u64>, Error>
+    where
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
+    {
+        let steps = Steps::check(self.trie.tree(), base.level(), path)?;
+        let Some(node) = self.trie.enter_known(base, &steps) else {
+            return Ok(Reply::ready(0));
+        };
+        let reply = self.evict(&node);
+        self.trie.leave(&node, &mut |idle| self.probe(idle));
+        Ok(reply)
     }
 
     /// Clones of all live entries of one scope.

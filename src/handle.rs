@@ -5,9 +5,8 @@ use crate::error::{Error, TryInsertError};
 use crate::front::Front;
 use crate::load;
 use crate::removal::Removal;
-use crate::scope::path::{ScopeId, Steps};
+use crate::scope::path::ScopeId;
 use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopesSnapshot};
-use crate::scope::tree::LevelId;
 use crate::sync::reclaim;
 use crate::{CacheBuilder, PinnedView, Reply, ScopedHandle, Stats};
 use equivalent::Equivalent;
@@ -361,14 +360,7 @@ where
         L: AsRef<str>,
         I: Into<ScopeId<'i>>,
     {
-        let trie = &self.front.trie;
-        let steps = Steps::check(trie.tree(), LevelId::GLOBAL, path)?;
-        let Some(node) = trie.enter_known(trie.root(), &steps) else {
-            return Ok(Reply::ready(0));
-        };
-        let reply = self.front.evict(&node);
-        trie.leave(&node, &mut |idle| self.front.probe(idle));
-        Ok(reply)
+        self.front.evict_below(self.front.trie.root(), path)
     }
 
     /// The figures of every scope in use, exact after a [`flush`](Self::flush) as [`stats`](Self::stats)

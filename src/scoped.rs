@@ -113,6 +113,23 @@ where
         self.front.evict(&self.node)
     }
 
+    /// Evicts a scope below this one and all below it, as [`evict`](Self::evict) does. If nobody uses it there is nothing
+    /// to evict, and the reply is zero.
+    ///
+    /// # Errors
+    ///
+    /// As [`scope`](Self::scope).
+    pub fn evict_scope<'i, L, I>(
+        &self,
+        path: impl IntoIterator<Item = (L, I)>,
+    ) -> Result<Reply<u64>, Error>
+    where
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
+    {
+        self.front.evict_below(&self.node, path)
+    }
+
     /// The figures of this scope, and of it with all below it; exact after a [`flush`](Self::flush). Walks
     /// over the scopes in use: for all of them at once see [`CacheHandle::scopes`](crate::CacheHandle::scopes).
     #[must_use]
@@ -125,6 +142,13 @@ where
     #[must_use]
     pub fn len(&self) -> u64 {
         len_of(&self.front.trie, &self.node)
+    }
+
+    /// The weight of all entries in this scope and all below it, as of the shards' last folds. Walks over the scopes in
+    /// use.
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.stats().subtree().weight()
     }
 
     /// Whether there are no entries in this scope and all below it, as of the shards' last folds.

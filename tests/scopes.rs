@@ -25,6 +25,30 @@ pub(crate) fn put(scope: &ScopedHandle<String, u64>, key: &str, value: u64) {
 }
 
 #[test]
+fn a_scope_evicts_and_weighs_those_below_it() {
+    let cache = builder::<u64, u64>(2).weigher(|_, value| *value as u32).build().expect("valid");
+    let organization = cache.scope([("organization", "a")]).expect("a right path");
+    let user = organization.scope([("user", "u")]).expect("a right path");
+    let namesake = cache.scope([("organization", "b"), ("user", "u")]).expect("a right path");
+    organization.insert(1, 5);
+    user.insert(1, 7);
+    namesake.insert(1, 11);
+    flush(&cache);
+    assert_eq!([&organization, &user, &namesake].map(|scope| scope.weight()), [12, 7, 11]);
+    let evict = |user: &str| organization.evict_scope([("user", user)]).expect("a right path");
+    assert_eq!(evict("nobody").wait().expect("shards live"), 0);
+    let reply = evict("u");
+    assert_eq!(
+        [&organization, &user, &namesake].map(|scope| scope.get(&1)),
+        [Some(5), None, Some(11)]
+    );
+    assert_eq!(reply.wait().expect("shards live"), 1);
+    assert_eq!(organization.weight(), 5);
+    let error = organization.evict_scope([("session", "s")]).expect_err("it is not directly below");
+    assert!(error.to_string().contains("user"), "{error}");
+}
+
+#[test]
 fn a_key_belongs_to_exactly_one_scope() {
     on_each_shape(|shards| {
         let cache: Cache = cache(shards);
