@@ -11,8 +11,32 @@ type Cache = CacheHandle<u8, u64>;
 /// Ids by level, from the top down.
 type Path = Vec<(&'static str, String)>;
 
-const TREE: [&str; 2] = ["organization/user/session", "organization/team"];
-const LEVELS: [&str; 4] = ["organization", "user", "session", "team"];
+const LEVELS: [&str; 6] = ["organization", "user", "session", "team", "project", "device"];
+
+/// A tree of the first levels, in which each lies below one before it or below the global one.
+#[derive(Clone, Debug)]
+struct Tree(Vec<Option<usize>>);
+
+impl Tree {
+    /// The levels from the top down to one.
+    fn chain(&self, level: usize) -> Vec<&'static str> {
+        let mut chain = self.0[level].map_or_else(Vec::new, |parent| self.chain(parent));
+        chain.push(LEVELS[level]);
+        chain
+    }
+
+    fn build(&self) -> ScopeTree {
+        // Also those that are the beginning of others, and any order will do.
+        let chains = (0..self.0.len()).rev().map(|level| self.chain(level).join("/"));
+        ScopeTree::new(chains.collect::<Vec<_>>()).expect("valid")
+    }
+}
+
+fn tree() -> impl Strategy<Value = Tree> {
+    let parent = |level: usize| (0..=level).prop_map(|place| place.checked_sub(1));
+    (1..=LEVELS.len())
+        .prop_flat_map(move |levels| (0..levels).map(parent).collect::<Vec<_>>().prop_map(Tree))
+}
 
 /// Anything that might be mistaken for something else, and anything at all.
 fn id() -> impl Strategy<Value = String> {
@@ -21,14 +45,15 @@ fn id() -> impl Strategy<Value = String> {
             .prop_map(String::from),
         1 => any::<String>().prop_filter("not empty", |id| !id.is_empty()),
         1 => "[ab]{300}",
+        1 => "[ab]{9000}",
     ]
 }
 
-fn path(ids: Vec<String>) -> impl Strategy<Value = Path> {
+fn path((tree, ids): (Tree, Vec<String>)) -> impl Strategy<Value = Path> {
     let id = prop::sample::select(ids);
-    (0..5usize, vec(id, 3)).prop_map(|(shape, ids)| {
-        let levels: &[usize] = [&[][..], &[0], &[0, 1], &[0, 1, 2], &[0, 3]][shape];
-        levels.iter().zip(ids).map(|(&level, id)| (LEVELS[level], id)).collect()
+    (0..=tree.0.len(), vec(id, LEVELS.len())).prop_map(move |(place, ids)| {
+        let chain = place.checked_sub(1).map_or_else(Vec::new, |level| tree.chain(level));
+        chain.into_iter().zip(ids).collect()
     })
 }
 
@@ -48,8 +73,8 @@ enum Op {
     Entries { path: Path },
 }
 
-fn op(ids: Vec<String>) -> impl Strategy<Value = Op> {
-    let target = move || (path(ids.clone()), 0..4u8);
+fn op(scopes: (Tree, Vec<String>)) -> impl Strategy<Value = Op> {
+    let target = move || (path(scopes.clone()), 0..4u8);
     prop_oneof![
         8 => target().prop_map(|(path, key)| Op::Insert { path, key }),
         2 => target().prop_map(|(path, key)| Op::InsertWithTtl { path, key }),
@@ -66,8 +91,11 @@ fn op(ids: Vec<String>) -> impl Strategy<Value = Op> {
     ]
 }
 
-fn ops() -> impl Strategy<Value = Vec<Op>> {
-    vec(id(), 1..4).prop_flat_map(|ids| vec(op(ids), 1..80))
+fn ops() -> impl Strategy<Value = (Tree, Vec<Op>)> {
+    (tree(), vec(id(), 1..4)).prop_flat_map(|scopes| {
+        let tree = scopes.0.clone();
+        vec(op(scopes), 1..80).prop_map(move |ops| (tree.clone(), ops))
+    })
 }
 
 /// The cache and what it should hold: by path and key the value, and whether it expires.
@@ -206,11 +234,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, max_shrink_iters: 2_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn scopes_do_as_the_oracle_says(ops in ops(), shards in prop::sample::select(vec![1, 3])) {
+    fn scopes_do_as_the_oracle_says((tree, ops) in ops(), shards in prop::sample::select(vec![1, 3])) {
         bounded(move || {
             let (clock, builder) = timed(shards);
-            let tree = ScopeTree::new(TREE).expect("valid");
-            let cache = builder.scopes(tree).build().expect("valid");
+            let cache = builder.scopes(tree.build()).build().expect("valid");
             let (held, oracle) = (Vec::new(), BTreeMap::new());
             let mut run = Run { cache, clock, held, oracle, next: 0 };
             ops.into_iter().for_each(|op| run.step(op));
