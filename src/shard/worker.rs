@@ -1,6 +1,6 @@
 //! The shard's thread: when things happen, sleep and wake. What happens is [`fold`](super::fold)'s.
 //!
-//! One turn: take the commands that have come, fold what is marked, evict, expire, tell the listener,
+//! One turn: take the commands that have come, fold what is marked (or all, if any have), evict, expire, tell the listener,
 //! free what is due, answer the commands. Between turns the thread sleeps in one place, on its
 //! [`Signal`](super::signal). It ends when the last handle has gone, after it has folded what was
 //! accepted and answered every reply. Layer: shard.
@@ -198,8 +198,8 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     /// Takes operations off the backlog while the turn lasts. Writers that wait for room are told when it becomes much,
-    /// if they find processors: until they are awake the shard has the rest to do, and does not run dry. Who waits
-    /// because a chain is deep is told when the turn is over, for that chain may be the last.
+    /// if they find processors: until they are awake the shard has the rest to do, and does not run dry. It becomes much once
+    /// in a turn, so who waits because a chain is deep, which may be the last, does not come again and again.
     fn give_room(&mut self, folded: u64) {
         let shard = &self.shards[self.number];
         let Some(Load { backlog, called }) = shard.signal.folded(folded) else { return };
