@@ -13,7 +13,7 @@ use super::entry::{Entry, EntryRef, Kind, Link, State};
 use super::graves::Remains;
 use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
-use super::pending::{Hanging, ReadAhead};
+use super::pending::{Hanging, Pending, ReadAhead};
 use super::scopes::{Age, Scopes};
 use crate::clock::Clock;
 use crate::removal::RemovalCause;
@@ -101,26 +101,28 @@ impl<K: Eq, V> Fold<K, V> {
         std::hint::black_box(slots.filter(|&slot| self.store.at(slot).is_some()).count());
     }
 
-    /// Folds what is marked of 64 slots, or `all` that is there; returns how many operations it took off the backlog.
+    /// Folds what is marked of 64 slots, or `all` that is there: an operation can be read before it is marked. Returns how
+    /// many operations it took off the backlog.
     pub(super) fn fold_word(&mut self, shard: &Shard<K, V>, word: usize, all: bool) -> u64 {
-        let mut marks = shard.pending.take_marks(word);
-        if all {
-            marks |= shard.pending.occupied(word);
-        }
+        let marks = shard.pending.take_marks(word);
         self.read_ahead(shard, word, marks);
+        let mut slots = if all { Pending::<K, V>::all_of(word) } else { marks };
         let mut folded = 0;
-        while marks != 0 {
-            let slot = word * 64 + marks.trailing_zeros() as usize;
+        while slots != 0 {
+            let slot = word * 64 + slots.trailing_zeros() as usize;
             folded += self.fold_slot(shard, slot);
-            marks &= marks - 1;
+            slots &= slots - 1;
         }
         folded
     }
 
     /// Folds the chain of one slot; returns how many operations it took off the backlog.
     fn fold_slot(&mut self, shard: &Shard<K, V>, slot: usize) -> u64 {
+        let head = shard.pending.collect(slot, &mut self.scratch.chain);
+        if self.scratch.chain.is_empty() {
+            return 0;
+        }
         let mut work = std::mem::take(&mut self.scratch);
-        let head = shard.pending.collect(slot, &mut work.chain);
         self.sort_out(&mut work);
         // In the order of time, should an eviction lie between writes of the same key.
         work.groups.sort_by_key(Group::stamp);

@@ -270,16 +270,10 @@ impl<K, V> Pending<K, V> {
         self.dirty[word].swap(0, Ordering::Acquire)
     }
 
-    /// Which of 64 slots have operations, whether they were marked or not: an operation can be read before it is
-    /// marked. Shard thread only.
-    pub(super) fn occupied(&self, word: usize) -> u64 {
-        let from = word * 64;
-        let heads = &self.heads[from..SLOTS.min(from + 64)];
-        heads.iter().enumerate().fold(0, |occupied, (i, head)| {
-            // Relaxed: whoever asks the shard for something has seen what he means by it before.
-            let head = Head(head.load(Ordering::Relaxed));
-            occupied | u64::from(!head.link().is_end()) << i
-        })
+    /// The slots of a word, as marks.
+    pub(super) const fn all_of(word: usize) -> u64 {
+        let slots = SLOTS - word * 64;
+        if slots < 64 { (1 << slots) - 1 } else { u64::MAX }
     }
 
     pub(super) const fn words() -> usize {

@@ -1,6 +1,6 @@
 //! The shard's thread: when things happen, sleep and wake. What happens is [`fold`](super::fold)'s.
 //!
-//! One turn: take the commands that have come, fold what is marked (or all, if any have), evict, expire, tell the listener,
+//! One turn: take the commands that have come, fold what is marked, evict, expire, tell the listener,
 //! free what is due, answer the commands. Between turns the thread sleeps in one place, on its
 //! [`Signal`](super::signal). It ends when the last handle has gone, after it has folded what was
 //! accepted and answered every reply. Layer: shard.
@@ -148,12 +148,13 @@ impl<K: Eq, V> Worker<K, V> {
     /// One round of everything. Public to the crate so that tests and models can step a shard.
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
+        // Who evicts may have read what its writer has not marked yet: that is to be counted.
+        let thorough = !(self.fresh.is_empty() && self.ended.is_empty());
         let (mut folded, mut of_word, mut thin) = (0, 0, true);
         for word in 0..Pending::<K, V>::words() {
             self.give_room(of_word);
             let shard = &self.shards[self.number];
-            // Who asks for something may have read what its writer has not marked yet: it comes before what he asks for.
-            of_word = self.fold.fold_word(shard, word, came > 0);
+            of_word = self.fold.fold_word(shard, word, thorough);
             folded += of_word;
             // Between words, so that a large batch never stands far above the capacity.
             thin = self.fold.thin_out(shard);
