@@ -6,7 +6,7 @@
 #
 # --collector runs the models on the real crossbeam-epoch instead, compiled against loom too.
 # --small leaves out models of more than three threads.
-# LOOM_MAX_PREEMPTIONS is the bound (default 2), MODEL_SECONDS the most one model may take (default 1800),
+# LOOM_MAX_PREEMPTIONS is the bound (default 2), MODEL_SECONDS the most one model may take (default 3600),
 # MODEL_JOBS how many run at once (default: one for each processor).
 set -u
 cd "$(dirname "$0")/.."
@@ -44,7 +44,7 @@ models=("$@")
 # Prints the row of a model.
 run() {
     local model=$1 output code line threads bound count seconds
-    output=$(timeout "${MODEL_SECONDS:-1800}" "$binary" --exact "$model" --nocapture 2>&1)
+    output=$(timeout "${MODEL_SECONDS:-3600}" "$binary" --exact "$model" --nocapture 2>&1)
     code=$?
     if [ $code -eq 0 ] && grep -q "^left out $model " <<<"$output"; then
         return
