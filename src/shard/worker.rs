@@ -266,7 +266,7 @@ impl<K: Eq, V> Worker<K, V> {
     /// Carries out commands in their order, until one that needs another turn.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
         let due = timer == Some(0);
-        let (mut ended, mut probes) = (false, PROBES);
+        let (mut ended, mut probes) = (false, 0);
         while let Some(command) = self.commands.pop_front() {
             match command {
                 Command::Flush(answer) if self.over || due => {
@@ -289,11 +289,10 @@ impl<K: Eq, V> Worker<K, V> {
                 }
                 Command::Probe(idle) => {
                     self.probe(idle);
-                    probes -= 1;
-                    if probes == 0 && !ended {
+                    probes += 1;
+                    if probes >= PROBES && !ended {
                         return Next::Again;
                     }
-                    probes = probes.max(1);
                 }
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
                 Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
