@@ -10,7 +10,7 @@ use super::Shard;
 use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
 use super::entry::{Entry, EntryRef, Kind, Link, State};
-use super::graves::Remains;
+use super::graves::{KEPT, Remains};
 use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
 use super::pending::{Hanging, Pending, ReadAhead};
@@ -450,6 +450,15 @@ impl<K, V> Fold<K, V> {
             scratch: Scratch::default(),
         }
     }
+
+    /// Gives back what is kept for the next folds.
+    pub(super) fn rest(&mut self) {
+        let Self { departures, scopes, scratch, ahead, .. } = self;
+        departures.rest();
+        scopes.rest();
+        scratch.rest();
+        ahead.rest();
+    }
 }
 
 impl<K, V> Group<K, V> {
@@ -461,6 +470,16 @@ impl<K, V> Group<K, V> {
     /// Whether the oldest write so far is the newest and is not kept.
     fn rejects_its_oldest(&self) -> bool {
         self.verdict == Err(Fate::Rejected) && self.oldest == self.newest
+    }
+}
+
+impl<K, V> Scratch<K, V> {
+    fn rest(&mut self) {
+        let Self { chain, kept, groups, after_cut } = self;
+        chain.shrink_to(KEPT);
+        kept.shrink_to(KEPT);
+        groups.shrink_to(KEPT);
+        after_cut.shrink_to(KEPT);
     }
 }
 

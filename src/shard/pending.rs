@@ -16,7 +16,7 @@
 
 use super::entry::{Entry, EntryRef, Farewell, Filter, Head, Kind, Link, Op, Seen};
 use super::flight::Flight;
-use super::graves::OpRef;
+use super::graves::{KEPT, OpRef};
 use crate::sync::reclaim::Guard;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::marker::PhantomData;
@@ -171,6 +171,16 @@ pub(super) struct ReadAhead<K, V> {
 impl<K, V> Default for ReadAhead<K, V> {
     fn default() -> Self {
         Self { ops: Vec::new(), hashes: Vec::new(), residents: Vec::new() }
+    }
+}
+
+impl<K, V> ReadAhead<K, V> {
+    /// Gives back what is kept for the next folds.
+    pub(super) fn rest(&mut self) {
+        let Self { ops, hashes, residents } = self;
+        ops.shrink_to(KEPT);
+        hashes.shrink_to(KEPT);
+        residents.shrink_to(KEPT);
     }
 }
 

@@ -398,11 +398,12 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// Gives back what is kept for the next turn, which is long in coming.
     fn rest(&mut self) {
-        self.fold.departures.rest();
+        self.fold.rest();
         self.shards[self.number].blocks.rest();
-        self.fold.scopes.rest();
         self.commands.shrink_to(KEPT);
         self.later.shrink_to(KEPT);
+        self.ready.shrink_to(KEPT);
+        self.ended.shrink_to(KEPT);
         self.fresh.shrink_to(KEPT);
     }
 }
