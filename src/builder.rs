@@ -20,7 +20,7 @@ use crate::store::policy::tick_every;
 use crate::sync::{hasher, thread};
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 const DEFAULT_CAPACITY: u64 = 100_000;
@@ -210,6 +210,7 @@ where
                 listener: self.listener.clone(),
                 clock: self.clock.clone(),
                 grouping: self.grouping.clone(),
+                spare_processors: (processors() - 1).max(1),
             };
             let worker = Worker::new(Arc::clone(&shards), number, Arc::clone(&trie), settings);
             let name = format!("cacheado-{number}");
@@ -277,8 +278,14 @@ fn default_shards(max_capacity: u64) -> usize {
     if max_capacity < ONE_SHARD_BELOW {
         return 1;
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    (cores / 2).clamp(1, 8)
+    (processors() / 2).clamp(1, 8)
+}
+
+/// How many threads of this process can run at once.
+fn processors() -> usize {
+    // Kept, for the system may have to read files to tell.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }
 
 impl<K, V> fmt::Debug for CacheBuilder<K, V> {

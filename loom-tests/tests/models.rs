@@ -82,10 +82,12 @@ models! {
         fn an_evicted_entry_does_not_come_back();
         fn a_doubt_hides_nothing();
         fn no_load_is_joined_across_an_eviction();
+        fn no_load_outlives_an_eviction();
     }
     spaces {
         fn a_clear_ends_what_was_written_before();
         fn no_load_outlives_a_clear();
+        fn no_load_is_joined_across_a_clear();
         fn an_ended_scope_answers_nothing();
     }
     sums {

@@ -47,6 +47,8 @@ pub(crate) struct Settings<K, V> {
     pub(crate) listener: Option<Listener<K, V>>,
     pub(crate) clock: Clock,
     pub(crate) grouping: Option<Grouping<K, V>>,
+    /// How many threads can run beside this one.
+    pub(crate) spare_processors: usize,
 }
 
 /// What one fold of one slot works with; kept for its memory.

@@ -21,7 +21,6 @@ use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread::available_parallelism;
 use std::time::Duration;
 
 /// How long a light sleeper sleeps.
@@ -86,6 +85,7 @@ impl<K: Eq, V> Worker<K, V> {
         settings: Settings<K, V>,
     ) -> Self {
         let clock_by_hand = settings.clock.moves_by_hand();
+        let spare_processors = settings.spare_processors;
         let scopes = Scopes::new(trie, number, shards.len());
         let fold = Fold::new(settings, scopes);
         fold.show_tick(&shards[number]);
@@ -103,7 +103,7 @@ impl<K: Eq, V> Worker<K, V> {
             generous: false,
             wrote: false,
             asked: 0,
-            spare_processors: available_parallelism().map_or(1, |all| (all.get() - 1).max(1)),
+            spare_processors,
             clock_by_hand,
         }
     }

@@ -1,75 +1,50 @@
 //! Loads in flight: one loader at a time, no waiter lost, no stale value stored.
 
-use super::rig::{Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use super::rig::{
+    Ledger, Load, Rig, Tracked, audit, begun, get, later, poll, remove, search, settle, turns,
+};
 use crate::shard::pending::DEPTH_LIMIT;
 use crate::sync::tally::Ordering;
-use std::future::{Future, poll_fn};
 use std::mem::ManuallyDrop;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
-use std::task::{Context, Poll, Waker};
+use std::task::Poll;
 
 const CAPACITY: u64 = 100;
-
-/// A load that has been claimed, and whose loader is not done before it is polled again.
-type Load = Pin<Box<dyn Future<Output = u32>>>;
 
 /// Begins a load of `key` that will bring `number`.
 fn begin(rig: &Rig<Tracked>, key: u8, number: u32, ledger: &Ledger) -> Load {
     let (cache, books) = (rig.cache.clone(), ledger.clone());
-    let mut load: Load = Box::pin(async move {
-        let mut begun = false;
-        let loader = poll_fn(move |_| {
-            if std::mem::replace(&mut begun, true) {
-                Poll::Ready(books.value(number))
-            } else {
-                Poll::Pending
-            }
-        });
-        cache.get_or_load_async(&key, loader).await.number()
-    });
-    assert!(poll(&mut load).is_pending(), "nobody else is here yet");
-    load
+    begun(async move {
+        cache.get_or_load_async(&key, later(move || books.value(number))).await.number()
+    })
 }
 
 /// As [`begin`], but its loader blocks for `other` before it is done.
 fn begin_for(rig: &Rig<Tracked>, key: u8, other: u8, alone: &Alone, ledger: &Ledger) -> Load {
     let (cache, books, alone) = (rig.cache.clone(), ledger.clone(), Arc::clone(alone));
     let inner = rig.cache.clone();
-    let mut load: Load = Box::pin(async move {
-        let mut begun = false;
-        let loader = poll_fn(move |_| {
-            if !std::mem::replace(&mut begun, true) {
-                return Poll::Pending;
-            }
+    begun(async move {
+        let loader = later(move || {
             let value = inner.get_or_load(&other, || {
                 alone.fetch_add(1, Ordering::Relaxed);
                 books.value(50)
             });
-            Poll::Ready(books.value(value.number() + 1))
+            books.value(value.number() + 1)
         });
         cache.get_or_load_async(&key, loader).await.number()
-    });
-    assert!(poll(&mut load).is_pending(), "nobody else is here yet");
-    load
+    })
 }
 
 /// Loaders that ran because they must not wait.
 type Alone = Arc<AtomicU32>;
 
-fn poll(load: &mut Load) -> Poll<u32> {
-    load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
-}
-
 /// Waits for a load of `key` that has been begun.
 fn join(rig: &Rig<Tracked>, key: u8) -> Load {
     let cache = rig.cache.clone();
-    let mut wait: Load = Box::pin(async move {
+    begun(async move {
         cache.get_or_load_async(&key, async { unreachable!("not abandoned") }).await.number()
-    });
-    assert!(poll(&mut wait).is_pending(), "the load is in flight");
-    wait
+    })
 }
 
 /// Lets a load end with its value, on a thread of its own.

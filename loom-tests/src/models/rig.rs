@@ -21,9 +21,12 @@ use crate::stats::{CallerCounts, Stats};
 use crate::sync::tally::{AtomicU64, Ordering};
 use loom::cell::UnsafeCell;
 use loom::thread::JoinHandle;
+use std::future::{Future, poll_fn};
 use std::hash::{Hash, Hasher};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
+use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 /// Switches of threads after which an execution counts as one that never ends.
@@ -115,6 +118,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             listener: None,
             clock: clock.clone(),
             grouping,
+            spare_processors: 1,
         };
         let worker = Worker::new(Arc::clone(&shards), 0, Arc::clone(&trie), settings);
         (Self { cache: CacheHandle::from_front(front), shards, trie, clock }, worker)
@@ -173,6 +177,32 @@ pub(super) fn settle<K: Eq, V>(worker: &mut Worker<K, V>, count: usize) {
     for _ in 0..count {
         assert!(!matches!(worker.turn(), Next::End), "nobody has stopped the shard");
     }
+}
+
+/// A call of a load that has been polled, and has to be polled again.
+pub(super) type Load = Pin<Box<dyn Future<Output = u32>>>;
+
+/// Has a load claimed, or joined, by the current thread: whoever polls it again brings it to its end.
+pub(super) fn begun(call: impl Future<Output = u32> + 'static) -> Load {
+    let mut load: Load = Box::pin(call);
+    assert!(poll(&mut load).is_pending(), "it waits, for its own loader or for another's");
+    load
+}
+
+pub(super) fn poll(load: &mut Load) -> Poll<u32> {
+    load.as_mut().poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// A loader that is not done before it is polled again.
+pub(super) fn later<T>(make: impl FnOnce() -> T) -> impl Future<Output = T> {
+    let (mut make, mut begun) = (Some(make), false);
+    poll_fn(move |_| {
+        if std::mem::replace(&mut begun, true) {
+            Poll::Ready(make.take().expect("not polled after its end")())
+        } else {
+            Poll::Pending
+        }
+    })
 }
 
 /// What became of the values of one execution.
