@@ -314,7 +314,7 @@ impl<K, V> Front<K, V> {
             evictions: all.evictions(),
             counts: all.callers,
         };
-        ScopesSnapshot::take(&self.trie, all)
+        ScopesSnapshot::of_all(&self.trie, all)
     }
 
     /// Has the shards see whether a scope that its last user has left is to end.

@@ -44,11 +44,15 @@ pub(crate) mod tally {
 /// Threads that can be started, parked and woken: what a shard runs on.
 pub(crate) mod thread {
     #[cfg(cache_loom)]
-    pub(crate) use loom::thread::{JoinHandle, Thread, current, park};
+    pub(crate) use loom::thread::{JoinHandle, Thread, current, park, yield_now};
     #[cfg(cache_shuttle)]
-    pub(crate) use shuttle::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
+    pub(crate) use shuttle::thread::{
+        Builder, JoinHandle, Thread, current, park, park_timeout, yield_now,
+    };
     #[cfg(not(any(cache_loom, cache_shuttle)))]
-    pub(crate) use std::thread::{Builder, JoinHandle, Thread, current, park, park_timeout};
+    pub(crate) use std::thread::{
+        Builder, JoinHandle, Thread, current, park, park_timeout, yield_now,
+    };
 
     /// Variables of one thread. A model checker's threads are coroutines of one thread of the system and
     /// have their own.

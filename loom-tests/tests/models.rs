@@ -93,6 +93,7 @@ models! {
     sums {
         fn a_stamp_brings_its_evictions();
         fn what_is_kept_had_ended();
+        fn a_sum_has_each_scope_once();
     }
     budget {
         fn room_comes_with_its_account();

@@ -16,6 +16,7 @@
 //! Layer: scope; knows nothing of shards.
 
 pub(crate) mod counts;
+mod estate;
 pub(crate) mod near;
 pub(crate) mod node;
 pub(crate) mod numbers;

@@ -6,6 +6,7 @@
 //! ended-unused (see `docs/concurrency.md`). Layer: scope.
 
 use super::counts::{KINDS, ScopeCounts, Stripes};
+use super::estate::{Estate, Version};
 use super::near::{AllEvictions, NEAR, Near};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
@@ -23,7 +24,10 @@ pub(crate) struct Node {
     live: tally::AtomicU64,
     weight: tally::AtomicU64,
     evictions: tally::AtomicU64,
-    departed: OnceLock<Box<Departed>>,
+    /// What it was left by scopes below it, if it ever had any.
+    estate: OnceLock<Box<Estate>>,
+    /// Since which version the estate of the scope above has its own figures, or 0.
+    part_of: AtomicU64,
     seen: OnceLock<Box<[Seen]>>,
     counts: ScopeCounts<Near>,
     id: Box<str>,
@@ -62,13 +66,6 @@ struct Seen {
     answered: tally::AtomicU64,
 }
 
-/// The figures of scopes below that are no longer in use.
-#[derive(Default)]
-struct Departed {
-    evictions: tally::AtomicU64,
-    counts: [tally::AtomicU64; KINDS],
-}
-
 /// The counters of a scope, or of several together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Tallies {
@@ -103,6 +100,8 @@ impl Node {
     /// A scope with one user, its maker.
     pub(crate) fn new(birth: Birth) -> Self {
         let Birth { parent, level, id, number, path_hash, salt, generation } = birth;
+        // Made here, for whoever finds this node finds it.
+        parent.estate.get_or_init(|| Box::new(Estate::new()));
         Self::make(Some(parent), level, id, number, [path_hash, salt, generation])
     }
 
@@ -137,7 +136,8 @@ impl Node {
             weight: tally::AtomicU64::new(0),
             evictions: tally::AtomicU64::new(0),
             counts: ScopeCounts::default(),
-            departed: OnceLock::new(),
+            estate: OnceLock::new(),
+            part_of: AtomicU64::new(0),
             seen: OnceLock::new(),
             id,
             path_hash,
@@ -340,35 +340,27 @@ impl Node {
         }
     }
 
-    /// The figures of scopes below it that are no longer in use.
-    pub(crate) fn departed(&self) -> Tallies {
-        let Some(departed) = self.departed.get() else { return Tallies::default() };
-        Tallies {
-            // Relaxed: statistics, all of them.
-            evictions: departed.evictions.load(tally::Ordering::Relaxed),
-            counts: std::array::from_fn(|i| {
-                // Relaxed: as above.
-                departed.counts[i].load(tally::Ordering::Relaxed)
-            }),
-            ..Tallies::default()
-        }
+    /// The figures of scopes below it that are no longer in use, and as of which version. May wait a moment for who ends
+    /// one.
+    pub(super) fn estate(&self) -> (Tallies, Version) {
+        self.estate.get().map_or_else(Default::default, |estate| estate.read())
     }
 
     /// Hands the figures of a node that has ended to the one above it, so that sums over a subtree do not
-    /// go down.
-    pub(crate) fn bequeath(&self) {
-        let sum = self.own().plus(self.departed());
-        let Some(parent) = self.parent() else { return };
-        if sum.evictions == 0 && sum.counts == [0; KINDS] {
-            return;
+    /// go down. By one thread at a time.
+    pub(super) fn bequeath(&self) {
+        let sum = self.own().plus(self.estate().0);
+        let Some(estate) = self.parent().and_then(|parent| parent.estate.get()) else { return };
+        if sum.evictions > 0 || sum.counts != [0; KINDS] {
+            // Relaxed: who finds the version in the estate finds it here.
+            estate.add(sum, |version| self.part_of.store(version, Ordering::Relaxed));
         }
-        let heir = parent.departed.get_or_init(Box::default);
-        // Relaxed: statistics, all of them.
-        heir.evictions.fetch_add(sum.evictions, tally::Ordering::Relaxed);
-        for (figure, count) in heir.counts.iter().zip(sum.counts) {
-            // Relaxed: as above.
-            figure.fetch_add(count, tally::Ordering::Relaxed);
-        }
+    }
+
+    /// Whether a version of the estate of the scope above has what this one counted.
+    pub(super) fn is_part_of(&self, version: Version) -> bool {
+        // Relaxed: the caller has read that version before.
+        (1..=version).contains(&self.part_of.load(Ordering::Relaxed))
     }
 }
 

@@ -2,6 +2,7 @@
 //! whole subtree. Layer: scope.
 
 use super::GLOBAL;
+use super::estate::Version;
 use super::node::{Node, Tallies};
 use super::trie::Trie;
 use crate::stats::Caller;
@@ -206,45 +207,28 @@ pub struct ScopesSnapshot {
 }
 
 impl ScopesSnapshot {
-    /// `all` is what the whole cache has counted.
-    pub(crate) fn take(trie: &Trie, all: Tallies) -> Self {
-        let mut rows: HashMap<*const Node, (Arc<Node>, Tallies, Tallies)> = HashMap::new();
-        trie.for_each(|node| {
-            for node in path_of(node) {
-                let row = || (Arc::clone(node), node.own(), Tallies::default());
-                rows.entry(Arc::as_ptr(node)).or_insert_with(row);
-            }
-        });
-        let mut total = trie.root().departed();
-        let own: Vec<_> = rows.values().map(|(node, own, _)| (Arc::clone(node), *own)).collect();
-        for (node, own) in own {
-            let with_departed = own.plus(node.departed());
-            total = total.plus(with_departed);
-            for above in path_of(&node) {
-                if let Some((_, _, subtree)) = rows.get_mut(&Arc::as_ptr(above)) {
-                    *subtree = subtree.plus(with_departed);
-                }
-            }
-        }
-        let global = ScopeStats { own: Figures(all.minus(total)), subtree: Figures(all) };
-        let report = |(node, own, subtree): (Arc<Node>, Tallies, Tallies)| ScopeReport {
-            path: ScopePath::of(trie, &node),
-            stats: ScopeStats { own: Figures(own), subtree: Figures(subtree) },
-        };
-        let mut reports: Vec<_> = rows.into_values().map(report).collect();
-        reports.push(ScopeReport { path: ScopePath(Vec::new()), stats: global });
-        reports.sort_by(|a, b| a.path.cmp(&b.path));
-        Self { reports }
+    /// That of the whole cache; `all` is what it has counted.
+    pub(crate) fn of_all(trie: &Trie, all: Tallies) -> Self {
+        let mut rows = Rows::read(trie, trie.root());
+        // The global scope's own figures are not counted apart.
+        let global = &mut rows.all[0];
+        (global.own, global.subtree) = (all.minus(global.subtree), all);
+        rows.report(trie)
     }
 
-    /// All scopes, each after those above it, the global one first.
+    /// That of a scope and all below it.
+    pub(crate) fn below(trie: &Trie, top: &Arc<Node>) -> Self {
+        Rows::read(trie, top).report(trie)
+    }
+
+    /// All scopes, each after those above it: first the global one, or that of which the snapshot was taken.
     #[must_use]
     pub fn reports(&self) -> &[ScopeReport] {
         &self.reports
     }
 
-    /// The figures of the global scope.
-    pub(crate) fn global(&self) -> ScopeStats {
+    /// The figures of the first one.
+    pub(crate) fn first(&self) -> ScopeStats {
         self.reports.first().map_or_else(ScopeStats::default, |report| report.stats)
     }
 
@@ -265,21 +249,89 @@ impl ScopesSnapshot {
     }
 }
 
-/// A node and those above it but the global scope, which is not one of many.
-fn path_of(node: &Arc<Node>) -> impl Iterator<Item = &Arc<Node>> {
-    let up = std::iter::successors(Some(node), |node| node.parent());
-    up.filter(|node| node.number() != GLOBAL)
+/// What has been read of a scope, which comes first, and all below it.
+struct Rows {
+    all: Vec<Row>,
+    of: HashMap<*const Node, usize>,
+}
+
+struct Row {
+    node: Arc<Node>,
+    own: Tallies,
+    subtree: Tallies,
+    /// What it was left by scopes that have ended, and as of which version.
+    estate: (Tallies, Version),
+}
+
+impl Rows {
+    fn read(trie: &Trie, top: &Arc<Node>) -> Self {
+        let mut rows = Self { all: Vec::new(), of: HashMap::new() };
+        rows.list(top);
+        trie.for_each(|node| {
+            if is_below(node, top) {
+                path(node)
+                    .take_while(|node| !Arc::ptr_eq(node, top))
+                    .for_each(|node| rows.list(node));
+            }
+        });
+        // What had ended before it was found has left its figures before they are read here.
+        for row in &mut rows.all {
+            (row.own, row.estate) = (row.node.own(), row.node.estate());
+            row.subtree = row.own.plus(row.estate.0);
+        }
+        for at in 1..rows.all.len() {
+            rows.add_up(at);
+        }
+        rows
+    }
+
+    fn list(&mut self, node: &Arc<Node>) {
+        let Self { all, of } = self;
+        of.entry(Arc::as_ptr(node)).or_insert_with(|| {
+            let (own, subtree, estate) = Default::default();
+            all.push(Row { node: Arc::clone(node), own, subtree, estate });
+            all.len() - 1
+        });
+    }
+
+    /// Adds what a scope has counted itself and what it was left to the sums of those above it, until one has it in its
+    /// estate.
+    fn add_up(&mut self, mut at: usize) {
+        let sum = self.all[at].own.plus(self.all[at].estate.0);
+        while let Some(&above) =
+            self.all[at].node.parent().and_then(|p| self.of.get(&Arc::as_ptr(p)))
+        {
+            if self.all[at].node.is_part_of(self.all[above].estate.1) {
+                return;
+            }
+            self.all[above].subtree = self.all[above].subtree.plus(sum);
+            at = above;
+        }
+    }
+
+    fn report(self, trie: &Trie) -> ScopesSnapshot {
+        let report = |Row { node, own, subtree, .. }: Row| ScopeReport {
+            path: ScopePath::of(trie, &node),
+            stats: ScopeStats { own: Figures(own), subtree: Figures(subtree) },
+        };
+        let mut reports: Vec<_> = self.all.into_iter().map(report).collect();
+        reports.sort_by(|a, b| a.path.cmp(&b.path));
+        ScopesSnapshot { reports }
+    }
+}
+
+/// A node and those above it, up to the global scope.
+fn path(node: &Arc<Node>) -> impl Iterator<Item = &Arc<Node>> {
+    std::iter::successors(Some(node), |node| node.parent())
+}
+
+fn is_below(node: &Arc<Node>, top: &Arc<Node>) -> bool {
+    path(node).any(|above| Arc::ptr_eq(above, top))
 }
 
 /// The figures of a scope now. Those of its subtree take a walk over all scopes in use.
 pub(crate) fn stats_of(trie: &Trie, of: &Arc<Node>) -> ScopeStats {
-    let own = of.own();
-    let mut subtree = own.plus(of.departed());
-    trie.for_each(|node| {
-        if !Arc::ptr_eq(node, of) && path_of(node).any(|above| Arc::ptr_eq(above, of)) {
-            subtree = subtree.plus(node.own()).plus(node.departed());
-        }
-    });
+    let Row { own, subtree, .. } = Rows::read(trie, of).all.swap_remove(0);
     ScopeStats { own: Figures(own), subtree: Figures(subtree) }
 }
 
@@ -287,7 +339,7 @@ pub(crate) fn stats_of(trie: &Trie, of: &Arc<Node>) -> ScopeStats {
 pub(crate) fn len_of(trie: &Trie, of: &Arc<Node>) -> u64 {
     let mut live = of.live();
     trie.for_each(|node| {
-        if !Arc::ptr_eq(node, of) && path_of(node).any(|above| Arc::ptr_eq(above, of)) {
+        if !Arc::ptr_eq(node, of) && is_below(node, of) {
             live = live.wrapping_add(node.live());
         }
     });

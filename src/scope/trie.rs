@@ -244,6 +244,7 @@ impl Trie {
             return;
         }
         self.unseat(&node);
+        // Before it is taken out: whoever does not find it finds its figures above.
         node.bequeath();
         // Relaxed: see `seat`.
         self.floor.fetch_max(node.sum() + ScopeStamp::GENERATION, Ordering::Relaxed);

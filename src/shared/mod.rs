@@ -262,7 +262,7 @@ impl SharedScope {
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
         let Some(cache) = self.whole() else { return self.handle.stats() };
-        cache.handle.front().scopes(cache.stats()).global()
+        cache.handle.front().scopes(cache.stats()).first()
     }
 
     /// How many entries there are in this scope and all below it, in all namespaces. As

@@ -1,10 +1,14 @@
-//! The kept sum of a busy scope: evictions on its path and elsewhere against readers and who keeps it.
+//! Sums: the kept sum of a busy scope, evictions on its path and elsewhere against readers and who keeps it; what a
+//! subtree has counted, scopes that end against who adds up.
 
-use super::rig::search;
+use super::rig::{hasher, search};
 use crate::scope::counts::BUSY;
 use crate::scope::near::Near;
 use crate::scope::node::{Birth, Node};
-use crate::scope::tree::LevelId;
+use crate::scope::path::Steps;
+use crate::scope::snapshot::stats_of;
+use crate::scope::tree::{LevelId, ScopeTree};
+use crate::scope::trie::Trie;
 use crate::scope::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
 use crate::sync::{AtomicU64, Ordering};
@@ -92,5 +96,44 @@ pub fn what_is_kept_had_ended() {
         assert!(!near.holds(after(0, &scope)), "it was evicted");
         near.keep();
         assert!(near.holds(after(1, &scope)), "nothing is under way");
+    });
+}
+
+/// A scope ends, and the one above it, while somebody adds up what is counted in the one above both.
+pub fn a_sum_has_each_scope_once() {
+    search("a_sum_has_each_scope_once", 3, || {
+        let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));
+        let path = [("organization", "a"), ("user", "u"), ("session", "s")];
+        let enter = |length| {
+            let steps = Steps::check(trie.tree(), LevelId::GLOBAL, path[..length].to_vec());
+            let unused = &mut |_| unreachable!("nobody leaves");
+            trie.enter(trie.root(), &steps.expect("a right path"), unused).expect("there is room")
+        };
+        let (above, scope) = (enter(1), enter(3));
+        scope.count(0, Caller::Hit);
+        scope.parent().expect("the user's").count(0, Caller::Miss);
+        let ender = {
+            let trie = Arc::clone(&trie);
+            loom::thread::spawn(move || {
+                let mut unused = None;
+                trie.leave(&scope, &mut |one| unused = Some(one));
+                while let Some(one) = unused.take() {
+                    trie.end(one, &mut |next| unused = Some(next));
+                }
+            })
+        };
+        let counted = |trie: &Trie, above: &Arc<Node>| {
+            let sum = stats_of(trie, above).subtree();
+            (sum.hits(), sum.misses())
+        };
+        let reader = {
+            let (trie, above) = (Arc::clone(&trie), Arc::clone(&above));
+            loom::thread::spawn(move || {
+                assert_eq!(counted(&trie, &above), (1, 1), "while they end");
+            })
+        };
+        ender.join().unwrap();
+        reader.join().unwrap();
+        assert_eq!((counted(&trie, &above), trie.len()), ((1, 1), 1), "after they have ended");
     });
 }
