@@ -3,6 +3,7 @@
 use crate::support::{builder, flush, on_each_shape};
 use cacheado::{CacheHandle, ScopeTree};
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
 type Cache = CacheHandle<u64, u64>;
@@ -122,6 +123,51 @@ fn each_read_is_counted_once_while_a_scope_becomes_busy_and_after_its_end() {
                 }
             }
         }
+    });
+}
+
+/// A sum over a subtree is between what had been read before and what was read after, whatever ends meanwhile.
+#[test]
+fn a_sum_misses_no_scope_that_ends_and_has_none_twice() {
+    const SESSIONS: u64 = 3_000;
+    on_each_shape(|shards| {
+        let (cache, path) = chain(3, shards);
+        let above = cache.scope(path[..1].to_vec()).expect("a right path");
+        let [begun, done] = [(); 2].map(|()| AtomicU64::new(0));
+        thread::scope(|threads| {
+            for thread in 0..2 {
+                let (cache, begun, done) = (&cache, &begun, &done);
+                let mut path = path.clone();
+                threads.spawn(move || {
+                    for number in 0..SESSIONS {
+                        // Users end, too.
+                        (path[1].1, path[2].1) = (number / 4, 2 * number + thread);
+                        let session = cache.scope(path.clone()).expect("a right path");
+                        begun.fetch_add(1, Ordering::SeqCst);
+                        assert_eq!(session.get(&1), None);
+                        done.fetch_add(1, Ordering::SeqCst);
+                    }
+                });
+            }
+            while done.load(Ordering::SeqCst) < 2 * SESSIONS {
+                let least = done.load(Ordering::SeqCst);
+                let sums = [
+                    above.stats().subtree(),
+                    cache
+                        .scopes()
+                        .wait()
+                        .expect("at once")
+                        .get(&above.path())
+                        .expect("in use")
+                        .subtree(),
+                ];
+                let most = begun.load(Ordering::SeqCst);
+                for sum in sums {
+                    assert!((least..=most).contains(&sum.misses()), "{least} {sum:?} {most}");
+                }
+            }
+        });
+        assert_eq!(above.stats().subtree().misses(), 2 * SESSIONS);
     });
 }
 

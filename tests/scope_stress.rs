@@ -2,29 +2,49 @@
 //! in the namespaces of a shared one: no value of another scope or namespace, none older than an eviction that
 //! had returned before the read began, and no entry counted twice.
 
-use crate::support::{bounded, builder, eventually, flush};
+use crate::support::{bounded, builder, eventually, flush, on_each_shape};
 use cacheado::{CacheHandle, Namespace, Reply, ScopedHandle, SharedCache, Stats};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Instant;
 
 const ORGANIZATIONS: u64 = 2;
-const USERS: u64 = 3;
+const USERS: u64 = 2;
+const SESSIONS: u64 = 2;
 const KEYS: u64 = 6;
 const SPACES: u64 = 2;
 const THREADS: u64 = 8;
 const CALLS: u64 = 30_000;
 
-/// Says whose it is, and a time on the one clock of all threads by which it had been issued: that is known once
-/// its write has returned, or within its loader.
+/// Says whose it is, and its version: a time on the one clock of all threads by which it had been issued. That is known
+/// once its write has returned, or within its loader.
 #[derive(Clone, Debug)]
 struct Value {
+    whose: Whose,
+    key: u64,
+    version: Arc<AtomicU64>,
+}
+
+/// A namespace, and the path of a scope.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Whose {
     space: u64,
     organization: u64,
     user: u64,
-    key: u64,
-    issued: Arc<AtomicU64>,
+    session: u64,
+}
+
+impl Whose {
+    fn draw(dice: &mut Dice, spaces: u64) -> Self {
+        let (space, organization) = (dice.roll(spaces), dice.roll(ORGANIZATIONS));
+        Self { space, organization, user: dice.roll(USERS), session: dice.roll(SESSIONS) }
+    }
+
+    fn path(self) -> [(&'static str, u64); 3] {
+        [("organization", self.organization), ("user", self.user), ("session", self.session)]
+    }
 }
 
 const NOT_YET: u64 = u64::MAX;
@@ -40,14 +60,15 @@ impl Dice {
     }
 }
 
-/// For each organization, each user of it and each namespace, the time at which it was last evicted or
-/// cleared: taken before the call began, known to others after it has returned.
+/// For each scope and each namespace the time at which it was last evicted or cleared: taken before the call began, known
+/// to others after it has returned.
 #[derive(Default)]
 struct Evicted {
     time: AtomicU64,
     all: AtomicU64,
     organizations: [AtomicU64; ORGANIZATIONS as usize],
     users: [[AtomicU64; USERS as usize]; ORGANIZATIONS as usize],
+    sessions: [[[AtomicU64; SESSIONS as usize]; USERS as usize]; ORGANIZATIONS as usize],
     spaces: [AtomicU64; SPACES as usize],
 }
 
@@ -56,12 +77,21 @@ impl Evicted {
         self.time.fetch_add(1, Ordering::SeqCst) + 1
     }
 
-    fn floor(&self, space: u64, organization: u64, user: u64) -> u64 {
-        let organization = organization as usize;
-        let user = &self.users[organization][user as usize];
-        let space = &self.spaces[space as usize];
-        let cells = [&self.all, &self.organizations[organization], user, space];
-        cells.map(|cell| cell.load(Ordering::SeqCst)).into_iter().max().unwrap_or(0)
+    /// Those of the scopes on a path, from the top down.
+    fn of(&self, whose: Whose) -> [&AtomicU64; 3] {
+        let [organization, user, session] =
+            [whose.organization, whose.user, whose.session].map(|id| id as usize);
+        [
+            &self.organizations[organization],
+            &self.users[organization][user],
+            &self.sessions[organization][user][session],
+        ]
+    }
+
+    fn floor(&self, whose: Whose) -> u64 {
+        let others = [&self.all, &self.spaces[whose.space as usize]];
+        let cells = self.of(whose).into_iter().chain(others);
+        cells.map(|cell| cell.load(Ordering::SeqCst)).max().unwrap_or(0)
     }
 
     /// Calls what evicts, notes when, and waits for its count.
@@ -97,12 +127,12 @@ impl Cache {
         Self::Shared(cache, spaces)
     }
 
-    fn scope(&self, space: u64, organization: u64, user: u64) -> Scope {
-        let path = [("organization", organization), ("user", user)];
+    fn scope(&self, whose: Whose) -> Scope {
         match self {
-            Self::Plain(cache) => Scope::Plain(cache.scope(path).expect("a right path")),
+            Self::Plain(cache) => Scope::Plain(cache.scope(whose.path()).expect("a right path")),
             Self::Shared(_, spaces) => {
-                Scope::Space(spaces[space as usize].scope(path).expect("a right path"))
+                let space = &spaces[whose.space as usize];
+                Scope::Space(space.scope(whose.path()).expect("a right path"))
             }
         }
     }
@@ -187,53 +217,56 @@ impl Scope {
 #[derive(Default)]
 struct Done {
     reads: u64,
-    evicted: u64,
+    /// Entries that the thread's evictions and clears have counted, and that its removals have taken.
+    taken: u64,
 }
 
 fn storm(cache: &Cache, evicted: &Evicted, seed: u64) -> Done {
     let (mut dice, mut done) = (Dice(seed), Done::default());
+    let spaces = if matches!(cache, Cache::Plain(_)) { 1 } else { SPACES };
     for _ in 0..CALLS {
-        let (organization, user, key) =
-            (dice.roll(ORGANIZATIONS), dice.roll(USERS), dice.roll(KEYS));
-        let space = if matches!(cache, Cache::Plain(_)) { 0 } else { dice.roll(SPACES) };
-        let own = cache.scope(space, organization, user);
-        let floor = evicted.floor(space, organization, user);
-        let value = |issued| {
-            let issued = Arc::new(AtomicU64::new(issued));
-            Value { space, organization, user, key, issued }
-        };
+        let (whose, key) = (Whose::draw(&mut dice, spaces), dice.roll(KEYS));
+        let own = cache.scope(whose);
+        let floor = evicted.floor(whose);
+        let value = |version| Value { whose, key, version: Arc::new(AtomicU64::new(version)) };
         let mut check = |seen: Option<Value>| {
             done.reads += 1;
-            let Some(seen) = seen else { return };
-            let whose = (seen.space, seen.organization, seen.user, seen.key);
-            assert_eq!(whose, (space, organization, user, key));
-            let issued = seen.issued.load(Ordering::SeqCst);
-            assert!(issued >= floor, "{seen:?} was evicted at {floor}");
+            let Some(seen) = seen else { return false };
+            assert_eq!((seen.whose, seen.key), (whose, key));
+            let version = seen.version.load(Ordering::SeqCst);
+            assert!(version >= floor, "{seen:?} was evicted at {floor}");
+            true
         };
-        let path = [("organization", organization), ("user", user)];
-        let of_organization = &evicted.organizations[organization as usize];
-        let of_user = &evicted.users[organization as usize][user as usize];
         match dice.roll(400) {
-            0 => done.evicted += evicted.note(of_user, || cache.evict(&path)),
-            1 => done.evicted += evicted.note(of_organization, || cache.evict(&path[..1])),
-            2 => done.evicted += evicted.note(&evicted.all, || cache.clear()),
-            3 => {
+            level @ 0..3 => {
+                let level = level as usize;
+                let evict = || cache.evict(&whose.path()[..=level]);
+                done.taken += evicted.note(evicted.of(whose)[level], evict);
+            }
+            3 => done.taken += evicted.note(&evicted.all, || cache.clear()),
+            4 => {
                 let time = evicted.now();
                 if let Some(reply) = own.clear_space() {
-                    evicted.spaces[space as usize].fetch_max(time, Ordering::SeqCst);
-                    done.evicted += reply.wait().expect("shards live");
+                    evicted.spaces[whose.space as usize].fetch_max(time, Ordering::SeqCst);
+                    done.taken += reply.wait().expect("shards live");
                 }
             }
-            4..60 => {
+            5..60 => {
                 let value = value(NOT_YET);
-                let issued = Arc::clone(&value.issued);
+                let version = Arc::clone(&value.version);
                 own.insert(key, value);
-                issued.store(evicted.now(), Ordering::SeqCst);
+                version.store(evicted.now(), Ordering::SeqCst);
             }
-            60..80 => check(own.remove(key)),
-            80..120 => check(Some(own.load(key, || value(evicted.now())))),
-            120..140 => check(own.pinned(key)),
-            _ => check(own.get(key)),
+            60..80 => done.taken += u64::from(check(own.remove(key))),
+            80..120 => {
+                check(Some(own.load(key, || value(evicted.now()))));
+            }
+            120..140 => {
+                check(own.pinned(key));
+            }
+            _ => {
+                check(own.get(key));
+            }
         }
     }
     done
@@ -253,11 +286,12 @@ fn storms(shards: usize, round: u64) -> u64 {
         storms.into_iter().map(|storm| storm.join().expect("no panic")).collect()
     });
     for (i, cache) in caches.iter().enumerate() {
-        let counted: u64 = done.iter().skip(i).step_by(2).map(|done| done.evicted).sum();
+        let taken: u64 = done.iter().skip(i).step_by(2).map(|done| done.taken).sum();
         let (stats, _) = cache.stats();
         let left = stats.evictions() + stats.expirations() + stats.invalidations();
         assert_eq!(stats.insertions() - left, stats.len(), "{stats:?}");
-        assert!(counted > 0 && counted <= stats.invalidations(), "{counted} of {stats:?}");
+        // What came too late for an eviction that had ended it is counted by none.
+        assert!(taken > 0 && taken <= stats.invalidations(), "{taken} of {stats:?}");
         if let Cache::Shared(_, spaces) = cache {
             assert_eq!(spaces.iter().map(Namespace::len).sum::<u64>(), stats.len());
         }
@@ -283,4 +317,56 @@ fn nothing_evicted_is_seen_and_nothing_of_another_scope_or_namespace() {
         round += 1;
     }
     eprintln!("{reads:?} reads in {round} storms, {:.1?}", begun.elapsed());
+}
+
+/// Eight threads, each in an organization of its own: whatever the others evict, each eviction counts what was there.
+#[test]
+fn each_eviction_counts_its_own_entries_while_others_evict() {
+    on_each_shape(|shards| {
+        let cache = builder::<u64, u64>(shards).backlog(256).build().expect("valid settings");
+        thread::scope(|threads| {
+            for organization in 0..THREADS {
+                let cache = &cache;
+                threads.spawn(move || count_own(cache, organization));
+            }
+        });
+        flush(&cache);
+        assert_eq!(cache.len(), 0);
+    });
+}
+
+fn count_own(cache: &CacheHandle<u64, u64>, organization: u64) {
+    let mut dice = Dice(organization + 1);
+    // By user, session and key.
+    let mut live = BTreeSet::new();
+    let path =
+        |user, session| [("organization", organization), ("user", user), ("session", session)];
+    let evict = |live: &mut BTreeSet<_>, path: &[(&str, u64)]| {
+        let is_below = |&(user, session, _): &(u64, u64, u64)| {
+            [organization, user, session].iter().zip(path).all(|(own, (_, id))| own == id)
+        };
+        let reply = cache.evict_scope(path.iter().copied()).expect("a right path");
+        let expected = live.iter().filter(|at| is_below(at)).count() as u64;
+        live.retain(|at| !is_below(at));
+        assert_eq!(reply.wait().expect("shards live"), expected, "{path:?}");
+    };
+    for _ in 0..CALLS / 10 {
+        let (user, session, key) = (dice.roll(USERS), dice.roll(SESSIONS), dice.roll(KEYS));
+        let (path, at) = (path(user, session), (user, session, key));
+        let scope = cache.scope(path).expect("a right path");
+        match dice.roll(20) {
+            level @ 0..3 => evict(&mut live, &path[..=level as usize]),
+            3..6 => assert_eq!(scope.remove(&key).is_some(), live.remove(&at)),
+            6..8 => {
+                scope.get_or_load(&key, || key);
+                live.insert(at);
+            }
+            8..14 => {
+                scope.insert(key, key);
+                live.insert(at);
+            }
+            _ => assert_eq!(scope.get(&key).is_some(), live.contains(&at)),
+        }
+    }
+    evict(&mut live, &path(0, 0)[..1]);
 }
