@@ -1,5 +1,8 @@
 //! [`ScopedHandle`]: the front door of one scope. Layer: front.
 
+pub(crate) mod events;
+
+use self::events::ScopeEvents;
 use crate::ask::{Plain, ToKey};
 use crate::error::{Error, TryInsertError};
 use crate::front::Front;
@@ -8,7 +11,9 @@ use crate::load;
 use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::Inner;
-use crate::scope::snapshot::{ScopePath, ScopeStats, len_of, stats_of};
+use crate::scope::snapshot::{
+    ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot, len_of, stats_of,
+};
 use crate::sync::reclaim;
 use crate::{Reply, ScopedView};
 use equivalent::Equivalent;
@@ -131,7 +136,7 @@ where
     }
 
     /// The figures of this scope, and of it with all below it; exact after a [`flush`](Self::flush). Walks
-    /// over the scopes in use: for all of them at once see [`CacheHandle::scopes`](crate::CacheHandle::scopes).
+    /// over the scopes in use: for those of each below it see [`scopes`](Self::scopes).
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
         stats_of(&self.front.trie, &self.node)
@@ -149,6 +154,31 @@ where
     #[must_use]
     pub fn weight(&self) -> u64 {
         self.stats().subtree().weight()
+    }
+
+    /// The figures of this scope, which comes first, and of each in use below it; exact after a [`flush`](Self::flush). Walks
+    /// over the scopes in use.
+    pub fn scopes(&self) -> Reply<ScopesSnapshot> {
+        Reply::ready(ScopesSnapshot::below(&self.front.trie, &self.node))
+    }
+
+    /// The `n` scopes below this one that have most of something themselves, the greatest first. As [`scopes`](Self::scopes).
+    pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
+        let all = ScopesSnapshot::below(&self.front.trie, &self.node);
+        Reply::ready(all.top(n, by).into_iter().cloned().collect())
+    }
+
+    /// The most that all entries of the cache may weigh together: a scope has no bound of its own.
+    #[must_use]
+    pub fn max_capacity(&self) -> u64 {
+        self.front.max_capacity
+    }
+
+    /// A stream of what leaves this scope, but not those below it, from now on: see
+    /// [`CacheHandle::events`](crate::CacheHandle::events). The stream keeps the scope in use, but not the cache running.
+    #[must_use]
+    pub fn events(&self) -> ScopeEvents<K, V> {
+        ScopeEvents::of(&self.front, &self.node)
     }
 
     /// Whether there are no entries in this scope and all below it, as of the shards' last folds.

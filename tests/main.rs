@@ -23,6 +23,7 @@ mod removal;
 mod scope_model;
 mod scope_paths;
 mod scope_stress;
+mod scope_verbs;
 mod scopes;
 mod shared;
 mod shutdown;

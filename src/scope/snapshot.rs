@@ -196,9 +196,10 @@ impl ScopeStats {
     }
 }
 
-/// The figures of all scopes in use at one moment.
+/// The figures of the scopes in use at one moment.
 ///
-/// From [`CacheHandle::scopes`](crate::CacheHandle::scopes). A scope is in use while there is an entry in
+/// From [`CacheHandle::scopes`](crate::CacheHandle::scopes); from [`ScopedHandle::scopes`](crate::ScopedHandle::scopes) that of
+/// one scope and those below it. A scope is in use while there is an entry in
 /// it or a handle for it, or it has such a scope below it. When a scope goes out of use, what was
 /// counted in it stays in the sums of the scopes above it; a scope of the same path begins anew.
 #[derive(Clone, Debug)]
@@ -239,10 +240,11 @@ impl ScopesSnapshot {
         found.ok().map(|at| &self.reports[at])
     }
 
-    /// The `n` scopes that have most of something themselves, the greatest first; not the global one.
+    /// The `n` scopes that have most of something themselves, the greatest first; not the first one, below which all others
+    /// are.
     #[must_use]
     pub fn top(&self, n: usize, by: ScopeFigure) -> Vec<&ScopeReport> {
-        let mut all: Vec<_> = self.reports.iter().filter(|r| !r.path.is_empty()).collect();
+        let mut all: Vec<_> = self.reports.iter().skip(1).collect();
         all.sort_by_key(|report| std::cmp::Reverse(report.own().get(by)));
         all.truncate(n);
         all

@@ -62,23 +62,39 @@ pub(crate) struct Subscriber<K, V> {
     part: Option<Part<K>>,
 }
 
-/// The keys to which `of` gives this number, for as long as somebody reads about them.
+/// Some of the entries, for as long as somebody reads about them.
 pub(crate) struct Part<K> {
-    of: fn(&K) -> u32,
-    number: u32,
+    which: Which<K>,
     reader: Weak<()>,
 }
 
+pub(crate) enum Which<K> {
+    /// Those whose key has this number.
+    Numbered(fn(&K) -> u32, u32),
+    /// Those of the scope of this number. Whoever reads uses that, so that no other scope has its number.
+    InScope(u32),
+}
+
 impl<K> Part<K> {
-    pub(crate) fn new(of: fn(&K) -> u32, number: u32, reader: &Arc<()>) -> Self {
-        Self { of, number, reader: Arc::downgrade(reader) }
+    pub(crate) fn new(which: Which<K>, reader: &Arc<()>) -> Self {
+        Self { which, reader: Arc::downgrade(reader) }
+    }
+
+    fn has(&self, key: &K, scope: u32) -> bool {
+        match self.which {
+            Which::Numbered(of, number) => of(key) == number,
+            Which::InScope(number) => scope == number,
+        }
     }
 }
 
 impl<K> Clone for Part<K> {
     fn clone(&self) -> Self {
-        let Self { of, number, reader } = self;
-        Self { of: *of, number: *number, reader: Weak::clone(reader) }
+        let which = match self.which {
+            Which::Numbered(of, number) => Which::Numbered(of, number),
+            Which::InScope(number) => Which::InScope(number),
+        };
+        Self { which, reader: Weak::clone(&self.reader) }
     }
 }
 
@@ -87,8 +103,8 @@ impl<K, V> Subscriber<K, V> {
         Self { sender, part }
     }
 
-    fn is_concerned(&self, key: &K) -> bool {
-        self.part.as_ref().is_none_or(|part| (part.of)(key) == part.number)
+    fn is_concerned(&self, key: &K, scope: u32) -> bool {
+        self.part.as_ref().is_none_or(|part| part.has(key, scope))
     }
 
     /// Whether nobody reads it, as far as that is known before something is sent.
@@ -257,13 +273,17 @@ impl<K, V> Departures<K, V> {
     }
 }
 
-/// Whether a stream is to have what has this key.
-fn is_awaited<K, V>(key: &K, subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) -> bool {
+/// Whether a stream is to have what has this key in this scope.
+fn is_awaited<K, V>(
+    (key, scope): (&K, u32),
+    subscribers: &mut Vec<Subscriber<K, V>>,
+    panics: &Panics,
+) -> bool {
     if subscribers.is_empty() {
         return false;
     }
     forget_gone(subscribers, panics);
-    subscribers.iter().any(|subscriber| subscriber.is_concerned(key))
+    subscribers.iter().any(|subscriber| subscriber.is_concerned(key, scope))
 }
 
 /// Ends streams that nobody reads any more. What was left in one goes with its last sender.
@@ -276,13 +296,15 @@ fn forget_gone<K, V>(subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) {
 
 /// The end of a key and a value: they go to the subscribers or are dropped here.
 fn drop_or_send<K, V>(
-    (key, value, cause): Departed<K, V>,
+    Departed { key, value, scope, cause }: Departed<K, V>,
     subscribers: &mut Vec<Subscriber<K, V>>,
     counts: &mut Counts,
     panics: &Panics,
 ) {
     let (value, cause) = match (value, cause) {
-        (Some(value), Some(cause)) if is_awaited(&key, subscribers, panics) => (value, cause),
+        (Some(value), Some(cause)) if is_awaited((&key, scope), subscribers, panics) => {
+            (value, cause)
+        }
         (value, _) => {
             // One by one: a key whose destructor panics must not leak its value.
             panics.catch(|| drop(key));
@@ -293,7 +315,7 @@ fn drop_or_send<K, V>(
     let removal = Arc::new(Removal::new(key, value, cause));
     let mut at = 0;
     while let Some(subscriber) = subscribers.get(at) {
-        if !subscriber.is_concerned(removal.key()) {
+        if !subscriber.is_concerned(removal.key(), scope) {
             at += 1;
             continue;
         }

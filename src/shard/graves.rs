@@ -39,8 +39,16 @@ pub(super) struct Graves<K, V> {
     grace: Grace,
 }
 
-/// What is left of an entry: its key, its value if it ever had one, and why it left if anybody saw it.
-pub(super) type Departed<K, V> = (K, Option<V>, Option<RemovalCause>);
+/// What is left of an entry.
+pub(super) struct Departed<K, V> {
+    pub(super) key: K,
+    /// If it ever had one.
+    pub(super) value: Option<V>,
+    /// The number of its scope.
+    pub(super) scope: u32,
+    /// Why it left, if anybody saw it.
+    pub(super) cause: Option<RemovalCause>,
+}
 
 impl<K, V> Graves<K, V> {
     pub(super) fn new() -> Self {
@@ -122,12 +130,13 @@ fn free<K, V>(
 ) {
     match remains {
         Remains::Entry(entry, cause) => {
+            let scope = entry.get().stamp().scope();
             // SAFETY: [invariant: graves] retired once, and its last reader has gone.
             let (key, value, freed) = unsafe { Entry::unmake(entry.0) };
             if let Some(blocks) = blocks {
                 blocks.give(freed);
             }
-            departed((key, value, cause));
+            departed(Departed { key, value, scope, cause });
         }
         Remains::Op(op) => free_op::<K, V>(op.at),
         Remains::Table(table) => drop(table),

@@ -11,7 +11,7 @@ use crate::scope::place::{Doubt, Global, Place};
 use crate::scope::snapshot::Figures;
 use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
-use crate::shard::departures::{Listeners, Part};
+use crate::shard::departures::{Listeners, Part, Which};
 use crate::shard::groups::{Group, GroupFigures, Grouping};
 use crate::stats::{Caller, CallerCounts};
 use crate::sync::map::Map;
@@ -331,7 +331,7 @@ impl Space {
 
     /// Of what leaves, what is of this namespace. Empty when `reader` has gone.
     pub(crate) fn part(&self, reader: &Arc<()>) -> Part<AnyKey> {
-        Part::new(|key: &AnyKey| key.tag().space(), self.number, reader)
+        Part::new(Which::Numbered(|key: &AnyKey| key.tag().space(), self.number), reader)
     }
 
     /// The figures of the namespace at this moment.
