@@ -4,6 +4,7 @@ use super::tree::{LevelId, ScopeTree};
 use crate::error::Error;
 use std::borrow::Cow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The id of a scope within its level: any text but the empty one.
 ///
@@ -95,6 +96,19 @@ impl From<String> for ScopeId<'_> {
 impl<'a> From<Cow<'a, str>> for ScopeId<'a> {
     fn from(id: Cow<'a, str>) -> Self {
         Self(Text::Text(id))
+    }
+}
+
+impl From<Box<str>> for ScopeId<'_> {
+    fn from(id: Box<str>) -> Self {
+        Self::from(String::from(id))
+    }
+}
+
+/// Copies the text; a reference to it does not.
+impl From<Arc<str>> for ScopeId<'_> {
+    fn from(id: Arc<str>) -> Self {
+        Self::from(String::from(&*id))
     }
 }
 

@@ -75,6 +75,14 @@ pub(crate) enum Which<K> {
     InScope(u32),
 }
 
+impl<K> Clone for Which<K> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<K> Copy for Which<K> {}
+
 impl<K> Part<K> {
     pub(crate) fn new(which: Which<K>, reader: &Arc<()>) -> Self {
         Self { which, reader: Arc::downgrade(reader) }
@@ -90,11 +98,7 @@ impl<K> Part<K> {
 
 impl<K> Clone for Part<K> {
     fn clone(&self) -> Self {
-        let which = match self.which {
-            Which::Numbered(of, number) => Which::Numbered(of, number),
-            Which::InScope(number) => Which::InScope(number),
-        };
-        Self { which, reader: Weak::clone(&self.reader) }
+        Self { which: self.which, reader: Weak::clone(&self.reader) }
     }
 }
 

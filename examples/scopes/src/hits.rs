@@ -1,77 +1,154 @@
-//! A hit in a scope three levels down over a global one, side by side in one cache.
+//! A hit in a scope over a global one, side by side in one cache.
 
-use crate::{median, quantile, say, session};
-use cacheado::{CacheHandle, Error};
+use crate::{median, quantile, say};
+use cacheado::{CacheHandle, Error, ScopeTree, ScopedHandle};
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::Zipf;
 use rustix::time::{ClockId, clock_gettime};
 use std::hint::black_box;
 use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
 
 /// Many and short, so that what disturbs some of them does not decide.
 const ROUNDS: usize = 400;
 const WARM_UP: usize = 20;
 const READS: usize = 40_000;
 const EXPONENT: f64 = 0.99;
+/// Between two evictions of another scope, where there are some.
+const PAUSE: Duration = Duration::from_micros(100);
+
+/// What a row of the table is about.
+struct Row {
+    keys: usize,
+    threads: usize,
+    levels: u64,
+    /// Over so many scopes the keys are spread; each thread reads all of them.
+    scopes: usize,
+    /// Whether another thread evicts another scope all the time.
+    churn: bool,
+}
+
+const PLAIN: Row = Row { keys: 10_000, threads: 1, levels: 3, scopes: 1, churn: false };
+
+const ROWS: [Row; 10] = [
+    PLAIN,
+    Row { threads: 2, ..PLAIN },
+    Row { keys: 100_000, ..PLAIN },
+    Row { keys: 100_000, threads: 2, ..PLAIN },
+    Row { levels: 4, ..PLAIN },
+    Row { levels: 8, ..PLAIN },
+    Row { scopes: 100, ..PLAIN },
+    Row { scopes: 5_000, ..PLAIN },
+    Row { churn: true, ..PLAIN },
+    Row { churn: true, keys: 100_000, ..PLAIN },
+];
 
 pub(crate) fn run() -> Result<(), Error> {
     say("Hits: nanoseconds each, keys by Zipf's law; median of the rounds' ratios (middle half)");
-    say("keys      threads  global ns  scoped ns  scoped / global");
-    for keys in [10_000, 100_000] {
+    say("keys      threads  levels  scopes  others      global ns  scoped ns  scoped / global");
+    ROWS.iter().try_for_each(Row::run)
+}
+
+/// A key, and the number of the scope in which it is asked for.
+type Draw = (u32, u64);
+
+impl Row {
+    fn run(&self) -> Result<(), Error> {
+        let Self { keys, threads, levels, scopes, churn } = *self;
+        let names: Vec<String> = (0..levels).map(|level| format!("level{level}")).collect();
+        let tree = ScopeTree::new([names.join("/")])?;
         // Both have the same keys: equal tables, in one cache.
-        let cache = CacheHandle::builder().max_capacity(keys as u64 * 3).build()?;
-        let scoped = session(&cache, "acme", 42, 7)?;
+        let cache = CacheHandle::builder().max_capacity(keys as u64 * 3).scopes(tree).build()?;
+        let path = |last: u64| {
+            names.iter().enumerate().map(move |(level, name)| {
+                (name, if level as u64 + 1 == levels { last } else { level as u64 })
+            })
+        };
+        let handles: Vec<_> =
+            (0..scopes as u64).map(|number| cache.scope(path(number))).collect::<Result<_, _>>()?;
         for key in 0..keys as u64 {
             cache.insert(key, key);
-            scoped.insert(key, key);
+            handles[scope_of(key, scopes) as usize].insert(key, key);
         }
         cache.flush().wait()?;
-        let draws: Vec<_> = (0..2).map(|seed| zipf(keys, seed)).collect();
-        for threads in [1, 2] {
-            let draws = &draws[..threads];
-            let mut rounds = Vec::with_capacity(ROUNDS);
-            // Some more, to warm up; who goes first alternates.
-            for round in 0..ROUNDS + WARM_UP {
-                let global = || time(draws, |key| cache.get(&key));
-                let within = || time(draws, |key| scoped.get(&key));
-                let times = if round % 2 == 0 {
-                    let global = global();
-                    (global, within())
-                } else {
-                    let within = within();
-                    (global(), within)
-                };
-                rounds.push(times);
-            }
-            rounds.drain(..WARM_UP);
-            let of = |figure: fn(&(f64, f64)) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
-            let ratios = of(|(global, scoped)| scoped / global);
-            say(&format!(
-                "{keys:<9} {threads:<8} {:<10.1} {:<10.1} {:.2} ({:.2} - {:.2})",
-                median(&of(|times| times.0)),
-                median(&of(|times| times.1)),
-                median(&ratios),
-                quantile(&ratios, 1),
-                quantile(&ratios, 3),
-            ));
-        }
+        let other = cache.scope(path(u64::MAX))?;
+        let draws: Vec<_> = (0..threads as u64).map(|seed| zipf(keys, scopes, seed)).collect();
+        let rounds = beside(churn.then_some(&other), || rounds(&cache, &handles, &draws));
+        let of = |figure: fn(&(f64, f64)) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
+        let ratios = of(|(global, scoped)| scoped / global);
+        say(&format!(
+            "{keys:<9} {threads:<8} {levels:<7} {scopes:<7} {:<11} {:<10.1} {:<10.1} {:.2} ({:.2} - {:.2})",
+            if churn { "are evicted" } else { "rest" },
+            median(&of(|times| times.0)),
+            median(&of(|times| times.1)),
+            median(&ratios),
+            quantile(&ratios, 1),
+            quantile(&ratios, 3),
+        ));
+        Ok(())
     }
-    Ok(())
+}
+
+/// What `run` returns; meanwhile another thread writes to `other` and evicts it, if that is given.
+fn beside<R>(other: Option<&ScopedHandle<u64, u64>>, run: impl FnOnce() -> R) -> R {
+    let over = AtomicBool::new(false);
+    thread::scope(|threads| {
+        if let Some(other) = other {
+            let over = &over;
+            threads.spawn(move || {
+                // Relaxed: ends a loop.
+                while !over.load(Ordering::Relaxed) {
+                    other.insert(0, 0);
+                    drop(other.evict());
+                    thread::sleep(PAUSE);
+                }
+            });
+        }
+        let result = run();
+        // Relaxed: as above.
+        over.store(true, Ordering::Relaxed);
+        result
+    })
+}
+
+/// Nanoseconds of a global hit and of one in a scope, round by round.
+fn rounds(
+    cache: &CacheHandle<u64, u64>,
+    handles: &[ScopedHandle<u64, u64>],
+    draws: &[Vec<Draw>],
+) -> Vec<(f64, f64)> {
+    let mut rounds = Vec::with_capacity(ROUNDS);
+    // Some more, to warm up; who goes first alternates.
+    for round in 0..ROUNDS + WARM_UP {
+        let global = || time(draws, |(_, key)| cache.get(&key));
+        let within = || time(draws, |(scope, key)| handles[scope as usize].get(&key));
+        rounds.push(if round % 2 == 0 {
+            let global = global();
+            (global, within())
+        } else {
+            let within = within();
+            (global(), within)
+        });
+    }
+    rounds.drain(..WARM_UP);
+    rounds
 }
 
 /// Nanoseconds of processor time that a read takes when every thread reads its own draws, all at once. Not by
 /// the clock on the wall: it counts, too, what others do while a thread is put aside.
-fn time(draws: &[Vec<u64>], read: impl Fn(u64) -> Option<u64> + Sync) -> f64 {
+fn time(draws: &[Vec<Draw>], read: impl Fn(Draw) -> Option<u64> + Sync) -> f64 {
     let start = Barrier::new(draws.len());
-    let work = |draws: &Vec<u64>| {
+    let work = |draws: &Vec<Draw>| {
         start.wait();
         let began = processor_time();
-        let sum = draws.iter().fold(0, |sum, key| sum ^ read(*key).unwrap_or(u64::MAX));
+        let sum = draws.iter().fold(0, |sum, draw| sum ^ read(*draw).unwrap_or(u64::MAX));
         black_box(sum);
         processor_time() - began
     };
-    let times: Vec<i64> = std::thread::scope(|scope| {
+    let times: Vec<i64> = thread::scope(|scope| {
         let threads: Vec<_> = draws.iter().map(|draws| scope.spawn(|| work(draws))).collect();
         threads.into_iter().map(|thread| thread.join().expect("a read does not panic")).collect()
     });
@@ -85,8 +162,13 @@ fn processor_time() -> i64 {
 }
 
 /// Keys by Zipf's law, the popular ones scattered over the key space.
-fn zipf(keys: usize, seed: u64) -> Vec<u64> {
+fn zipf(keys: usize, scopes: usize, seed: u64) -> Vec<Draw> {
     let law = Zipf::new(keys as f64, EXPONENT).expect("there are keys");
     let scatter = |rank: f64| (rank as u64 - 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % keys as u64;
-    SmallRng::seed_from_u64(seed).sample_iter(law).map(scatter).take(READS).collect()
+    let place = |key| (scope_of(key, scopes), key);
+    SmallRng::seed_from_u64(seed).sample_iter(law).map(scatter).map(place).take(READS).collect()
+}
+
+fn scope_of(key: u64, scopes: usize) -> u32 {
+    (key % scopes as u64) as u32
 }
