@@ -33,8 +33,8 @@ fn a_stream_has_what_leaves_its_scope_and_nothing_else() {
         }
         acme.insert(0, 99);
         assert_eq!((acme.remove(&1), below.remove(&1)), (Some(1), Some(201)));
-        let _ = umbrella.evict();
-        let _ = acme.evict();
+        drop(umbrella.evict());
+        drop(acme.evict());
         flush(&cache);
         let mut left: Vec<_> = (0..51)
             .map(|_| events.recv_timeout(Duration::from_secs(60)).expect("it left the scope"))
@@ -52,7 +52,7 @@ fn a_stream_has_what_leaves_its_scope_and_nothing_else() {
             .map(|(key, value)| (key, value, cause(key, value)))
             .collect();
         assert_eq!(left, expected);
-        let _ = cache.clear();
+        drop(cache.clear());
         flush(&cache);
         drop((cache, acme, umbrella, below));
         bounded(move || assert_eq!(events.iter().count(), 0, "all else left other scopes"));
