@@ -89,7 +89,7 @@ fn what_is_kept_for_the_next_writes_is_given_back_as_the_cache_rests() {
     }
     cache.flush().wait().expect("alive");
     // The two rings that hold the memory of entries between writes stay, empty; they are pointers.
-    let most = before + 2 * 4096 * size_of::<usize>() + 20_000;
+    let most = before + 2 * 16_384 * size_of::<usize>() + 20_000;
     let late = Instant::now() + PATIENCE;
     while ALLOCATOR.allocated() > most {
         assert!(Instant::now() < late, "{} bytes are left of {most}", ALLOCATOR.allocated());
