@@ -21,14 +21,12 @@ pub(super) enum Freed<K, V> {
 }
 
 impl<K, V> Blocks<K, V> {
-    /// For four times as many writes as may wait for a shard: a grave is emptied when two barriers have passed,
-    /// and under a storm of writes about as many die until then. Half and twice that were measured slower.
+    /// For as many writes as may wait for a shard: between two batches of the graves hardly more come.
     pub(super) fn new(backlog: usize) -> Self {
-        let blocks = backlog.saturating_mul(4);
         Self {
-            endless: Spare::new(blocks),
-            mortal: Spare::new(blocks),
-            bounded: Spare::new(blocks),
+            endless: Spare::new(backlog),
+            mortal: Spare::new(backlog),
+            bounded: Spare::new(backlog),
         }
     }
 

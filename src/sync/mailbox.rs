@@ -57,8 +57,9 @@ impl<T> Mailbox<T> {
 
 /// flume's unbounded queue with both ends held together: it lives exactly as long as its mailbox.
 struct Queue<T> {
-    sender: flume::Sender<T>,
-    receiver: flume::Receiver<T>,
+    // Boxed: flume keeps the room that its longest queue needed.
+    sender: flume::Sender<Box<T>>,
+    receiver: flume::Receiver<Box<T>>,
     order: Order,
 }
 
@@ -71,12 +72,12 @@ impl<T> Queue<T> {
     fn push(&self, message: T) {
         self.order.step();
         // Cannot fail: the receiver lives beside the sender.
-        let _ = self.sender.try_send(message);
+        let _ = self.sender.try_send(Box::new(message));
     }
 
     fn pop(&self) -> Option<T> {
         self.order.step();
-        self.receiver.try_recv().ok()
+        self.receiver.try_recv().ok().map(|message| *message)
     }
 }
 

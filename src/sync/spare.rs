@@ -17,8 +17,8 @@ use std::sync::OnceLock;
 pub(crate) type Block<T> = Box<MaybeUninit<T>>;
 
 /// The most that a ring may hold, in bytes and in blocks.
-const MOST_BYTES: usize = 2 * 1024 * 1024;
-const MOST_BLOCKS: usize = 16_384;
+const MOST_BYTES: usize = 512 * 1024;
+const MOST_BLOCKS: usize = 4096;
 
 /// Blocks that one thread gives and any thread takes.
 pub(crate) struct Spare<T> {
