@@ -44,6 +44,15 @@ fn falls_to(cache: &Cache, most: usize) {
     }
 }
 
+/// Waits for the same while nothing is asked of the shards.
+fn falls_by_itself_to(most: usize) {
+    let late = Instant::now() + PATIENCE;
+    while ALLOCATOR.allocated() > most {
+        assert!(Instant::now() < late, "{} bytes are left of {most}", ALLOCATOR.allocated());
+        std::thread::yield_now();
+    }
+}
+
 #[test]
 fn an_evicted_scope_gives_its_memory_back() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -79,6 +88,32 @@ fn sessions_that_were_there_at_once_give_their_memory_back() {
     assert_eq!(cache.len(), 1_000);
 }
 
+/// When fewer than 57,344 entries are left the index begins to be halved, from 2 MiB to 1. The last removal comes soon
+/// after, so the shard has to do the rest by itself.
+#[test]
+fn a_shard_that_rests_keeps_no_second_table_of_its_index() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    const LEFT: u64 = 57_000;
+    let filled = |entries| {
+        let settings = Cache::builder().max_capacity(u64::MAX).shards(1);
+        let cache = settings.build().expect("valid");
+        (0..entries).for_each(|key| cache.insert(key, key));
+        cache.flush().wait().expect("alive");
+        cache
+    };
+    let before = ALLOCATOR.allocated();
+    let small = filled(LEFT);
+    let takes = ALLOCATOR.allocated() - before;
+    drop(small);
+    let before = ALLOCATOR.allocated();
+    let cache = filled(MANY);
+    (LEFT..MANY).for_each(|key| assert_eq!(cache.remove(&key), Some(key)));
+    cache.flush().wait().expect("alive");
+    // One table more would be a fifth of this and more.
+    falls_by_itself_to(before + takes + takes / 10);
+    assert_eq!(cache.len(), LEFT);
+}
+
 #[test]
 fn what_is_kept_for_the_next_writes_is_given_back_as_the_cache_rests() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
@@ -89,11 +124,6 @@ fn what_is_kept_for_the_next_writes_is_given_back_as_the_cache_rests() {
     }
     cache.flush().wait().expect("alive");
     // The two rings that hold the memory of entries between writes stay, empty; they are pointers.
-    let most = before + 2 * 16_384 * size_of::<usize>() + 20_000;
-    let late = Instant::now() + PATIENCE;
-    while ALLOCATOR.allocated() > most {
-        assert!(Instant::now() < late, "{} bytes are left of {most}", ALLOCATOR.allocated());
-        // Nothing is asked of the shards: they are to do it of their own accord.
-        std::thread::yield_now();
-    }
+    let most = before + 2 * 4096 * size_of::<usize>() + 20_000;
+    falls_by_itself_to(most);
 }

@@ -11,8 +11,8 @@
 //! ```
 //!
 //! The table grows, and shrinks again, by a shadow: readers probe the old table until the new one is complete; each
-//! write and removal migrates a few buckets, and goes to both tables where it concerns a migrated bucket. Invariants:
-//! single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
+//! write and removal migrates a few buckets, and goes to both tables where it concerns a migrated bucket. A shard that
+//! rests migrates what is left, lest it keep two tables. Invariants: single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 use super::entry::{Entry, EntryRef, Seen};
@@ -36,6 +36,8 @@ const MAX_LOAD: (usize, usize) = (4, 5);
 const MIN_LOAD: (usize, usize) = (1, 4);
 /// Buckets that each write moves while the table grows or shrinks: done long before the one or other is full.
 const MIGRATED_PER_WRITE: usize = if cfg!(cache_loom) { 1 } else { 4 };
+/// Buckets that a shard which rests moves in one turn, about a tenth of a millisecond.
+const MIGRATED_AT_REST: usize = 512;
 const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 
 #[repr(C, align(64))]
@@ -233,10 +235,21 @@ impl<K, V> IndexWriter<K, V> {
             let table = Box::new(self.successor(index)?);
             self.growth = Some(Growth { table, migrated: 0 });
         }
+        self.migrate(index, MIGRATED_PER_WRITE)
+    }
+
+    /// Goes on with a change of size that no write has come to finish. Gives a table that is no longer needed, to be
+    /// retired, and whether there is more.
+    pub(super) fn rest(&mut self, index: &ReadIndex<K, V>) -> (Option<Box<Table<K, V>>>, bool) {
+        let old = self.migrate(index, MIGRATED_AT_REST);
+        (old, self.growth.is_some())
+    }
+
+    fn migrate(&mut self, index: &ReadIndex<K, V>, most: usize) -> Option<Box<Table<K, V>>> {
         let mut growth = self.growth.take()?;
         let old = index.table(self);
         let buckets = old.buckets.len();
-        let until = (growth.migrated + MIGRATED_PER_WRITE).min(buckets);
+        let until = (growth.migrated + most).min(buckets);
         for entry in old.buckets[growth.migrated..until].iter().flat_map(Bucket::entries) {
             growth.table.place(EntryRef(entry).get().hash(), entry);
         }

@@ -276,6 +276,13 @@ impl<K, V> Fold<K, V> {
         self.departures.retire_table(outsized);
     }
 
+    /// Goes on with the index's change of size, and says whether there is more of it.
+    pub(super) fn rest_index(&mut self, shard: &Shard<K, V>) -> bool {
+        let (outsized, more) = self.writer.rest(&shard.index);
+        self.departures.retire_table(outsized);
+        more
+    }
+
     /// Shows `visitor` every resident of a scope that is alive.
     pub(super) fn visit(&self, node: &Arc<Node>, visitor: Visitor<K, V>) {
         let number = node.number();

@@ -376,6 +376,9 @@ impl<K: Eq, V> Worker<K, V> {
 
     fn sleep(&mut self, timer: Option<u64>) {
         let timer = timer.map(Duration::from_nanos);
+        if self.naps > 0 && self.fold.rest_index(&self.shards[self.number]) {
+            return;
+        }
         // From the first nap a shard that has work is woken at once.
         if self.naps > 0 && !self.fold.departures.has_graves() {
             self.rest();
