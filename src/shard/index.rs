@@ -12,7 +12,8 @@
 //!
 //! The table grows, and shrinks again, by a shadow: readers probe the old table until the new one is complete; each
 //! write and removal migrates a few buckets, and goes to both tables where it concerns a migrated bucket. A shard that
-//! rests migrates what is left, lest it keep two tables. Invariants: single-writer, publish-before-unlink (see `docs/concurrency.md`). Layer: shard.
+//! rests migrates what is left, lest it keep two tables. Invariants: single-writer, publish-before-unlink (see
+//! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
 use super::entry::{Entry, EntryRef, Seen};
