@@ -10,15 +10,15 @@ use crate::reply::{Reply, Responder};
 use crate::scope::node::{Generation, Node, Tallies};
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::{Global, Place};
-use crate::scope::snapshot::ScopesSnapshot;
+use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopeStats, ScopesSnapshot, len_of};
 use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
-use crate::shard::departures::{Part, Subscriber};
 use crate::shard::entry::{Entry, Expiry, Span, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
 use crate::shard::rouse;
+use crate::shard::streams::{Part, Subscriber};
 use crate::stats::{Caller, CallerCounts, Stats};
 use crate::sync::reclaim;
 use crate::sync::thread::JoinHandle;
@@ -232,6 +232,9 @@ impl<K, V> Front<K, V> {
         I: Into<ScopeId<'i>>,
     {
         let steps = Steps::check(self.trie.tree(), base.level(), path)?;
+        if self.is_forked() {
+            return Ok(Reply::refused(Error::forked()));
+        }
         let Some(node) = self.trie.enter_known(base, &steps) else {
             return Ok(Reply::ready(0));
         };
@@ -293,6 +296,15 @@ impl<K, V> Front<K, V> {
         receiver
     }
 
+    /// Has the shards end the streams of a scope that nobody reads any more.
+    pub(crate) fn unsubscribe(&self, node: &Node) {
+        if !self.is_forked() {
+            for shard in &*self.shards {
+                shard.whisper(Command::Unsubscribe(node.number()));
+            }
+        }
+    }
+
     /// Asks every shard to say when its backlog has room.
     pub(crate) fn all_ready(&self) -> Reply<()> {
         self.ask_all(|(), ()| (), Command::Ready)
@@ -307,14 +319,39 @@ impl<K, V> Front<K, V> {
     }
 
     /// The figures of every scope in use; `all` are those of the cache.
-    pub(crate) fn scopes(&self, all: Stats) -> ScopesSnapshot {
+    pub(crate) fn scopes(&self, all: Stats) -> Reply<ScopesSnapshot> {
+        if self.is_forked() {
+            return Reply::refused(Error::forked());
+        }
         let all = Tallies {
             live: all.len(),
             weight: all.weight(),
             evictions: all.evictions(),
             counts: all.callers,
         };
-        ScopesSnapshot::of_all(&self.trie, all)
+        Reply::ready(ScopesSnapshot::of_all(&self.trie, all))
+    }
+
+    /// The figures of a scope and of every one in use below it.
+    pub(crate) fn scopes_below(&self, node: &Arc<Node>) -> Reply<ScopesSnapshot> {
+        if self.is_forked() {
+            return Reply::refused(Error::forked());
+        }
+        Reply::ready(ScopesSnapshot::below(&self.trie, node))
+    }
+
+    /// The figures of a scope. In a forked child its own only: a thread of the parent may have been at the maps of the
+    /// scopes, or at what one left to another, and is not there to end it.
+    pub(crate) fn stats_of(&self, node: &Arc<Node>) -> ScopeStats {
+        if self.is_forked() { ScopeStats::alone(node) } else { ScopeStats::of(&self.trie, node) }
+    }
+
+    /// How many entries a scope and those below it have; in a forked child as [`stats_of`](Self::stats_of).
+    pub(crate) fn len_of(&self, node: &Arc<Node>) -> u64 {
+        if self.is_forked() {
+            return ScopeStats::alone(node).own().len();
+        }
+        len_of(&self.trie, node)
     }
 
     /// Has the shards see whether a scope that its last user has left is to end.
@@ -388,6 +425,16 @@ impl<K, V> Front<K, V> {
             }
         }
     }
+}
+
+/// The `n` scopes of a snapshot that have most of something.
+pub(crate) fn top_of(
+    all: Reply<ScopesSnapshot>,
+    n: usize,
+    by: ScopeFigure,
+) -> Reply<Vec<ScopeReport>> {
+    let top = all.wait().map(|all| all.top(n, by).into_iter().cloned().collect());
+    top.map_or_else(Reply::refused, Reply::ready)
 }
 
 impl<K, V> Drop for Front<K, V> {

@@ -2,7 +2,7 @@
 
 use crate::ask::{Plain, ToKey};
 use crate::error::{Error, TryInsertError};
-use crate::front::Front;
+use crate::front::{Front, top_of};
 use crate::load;
 use crate::removal::Removal;
 use crate::scope::path::ScopeId;
@@ -366,14 +366,13 @@ where
     /// The figures of every scope in use, exact after a [`flush`](Self::flush) as [`stats`](Self::stats)
     /// is. Walks over all of them.
     pub fn scopes(&self) -> Reply<ScopesSnapshot> {
-        Reply::ready(self.front.scopes(self.stats()))
+        self.front.scopes(self.stats())
     }
 
     /// The `n` scopes that have most of something themselves, the greatest first; the global scope is not
     /// among them. As [`scopes`](Self::scopes).
     pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
-        let all = self.scopes().wait().map(|all| all.top(n, by).into_iter().cloned().collect());
-        all.map_or_else(Reply::refused, Reply::ready)
+        top_of(self.scopes(), n, by)
     }
 }
 

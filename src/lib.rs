@@ -46,7 +46,7 @@ pub use scope::snapshot::{
 };
 pub use scope::tree::ScopeTree;
 pub use scoped::ScopedHandle;
-pub use scoped::events::ScopeEvents;
+pub use scoped::events::{ScopeEvents, ScopeEventsIter};
 pub use shared::builder::{NamespaceBuilder, SharedCacheBuilder};
 pub use shared::events::{NamespaceEvents, NamespaceEventsIter, NamespaceRemoval};
 pub use shared::namespace::{Namespace, NamespaceView};

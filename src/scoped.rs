@@ -5,15 +5,13 @@ pub(crate) mod events;
 use self::events::ScopeEvents;
 use crate::ask::{Plain, ToKey};
 use crate::error::{Error, TryInsertError};
-use crate::front::Front;
+use crate::front::{Front, top_of};
 use crate::handle::never;
 use crate::load;
 use crate::scope::node::Node;
 use crate::scope::path::{ScopeId, Steps};
 use crate::scope::place::Inner;
-use crate::scope::snapshot::{
-    ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot, len_of, stats_of,
-};
+use crate::scope::snapshot::{ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot};
 use crate::sync::reclaim;
 use crate::{Reply, ScopedView};
 use equivalent::Equivalent;
@@ -139,14 +137,14 @@ where
     /// over the scopes in use: for those of each below it see [`scopes`](Self::scopes).
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
-        stats_of(&self.front.trie, &self.node)
+        self.front.stats_of(&self.node)
     }
 
     /// How many entries there are in this scope and all below it, as of the shards' last folds. Walks over
     /// the scopes in use.
     #[must_use]
     pub fn len(&self) -> u64 {
-        len_of(&self.front.trie, &self.node)
+        self.front.len_of(&self.node)
     }
 
     /// The weight of all entries in this scope and all below it, as of the shards' last folds. Walks over the scopes in
@@ -159,13 +157,12 @@ where
     /// The figures of this scope, which comes first, and of each in use below it; exact after a [`flush`](Self::flush). Walks
     /// over the scopes in use.
     pub fn scopes(&self) -> Reply<ScopesSnapshot> {
-        Reply::ready(ScopesSnapshot::below(&self.front.trie, &self.node))
+        self.front.scopes_below(&self.node)
     }
 
     /// The `n` scopes below this one that have most of something themselves, the greatest first. As [`scopes`](Self::scopes).
     pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
-        let all = ScopesSnapshot::below(&self.front.trie, &self.node);
-        Reply::ready(all.top(n, by).into_iter().cloned().collect())
+        top_of(self.scopes(), n, by)
     }
 
     /// The most that all entries of the cache may weigh together: a scope has no bound of its own.

@@ -3,8 +3,8 @@
 use cacheado::testing::ManualClock;
 use cacheado::{
     CacheBuilder, CacheHandle, Clock, Error, Namespace, NamespaceEvents, NamespaceEventsIter,
-    NamespaceRemoval, PinnedView, Removal, RemovalCause, Reply, SharedCache, SharedScope, Stats,
-    TryInsertError,
+    NamespaceRemoval, PinnedView, Removal, RemovalCause, Reply, ScopeEvents, ScopeEventsIter,
+    SharedCache, SharedScope, Stats, TryInsertError,
 };
 use std::cell::Cell;
 use std::fmt::{Debug, Display};
@@ -36,6 +36,7 @@ const _: () = {
     send_sync_static::<NamespaceEvents<String, Plain>>();
     send_sync_static::<NamespaceEventsIter<String, Plain>>();
     send_sync_static::<NamespaceRemoval<String, Plain>>();
+    send_sync_static::<(ScopeEvents<String, Plain>, ScopeEventsIter<String, Plain>)>();
     send_sync_static::<Stats>();
     send_sync_static::<Error>();
     send_sync_static::<TryInsertError<String, Plain>>();

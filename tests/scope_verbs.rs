@@ -2,6 +2,9 @@
 
 use crate::support::{bounded, builder, eventually, flush, on_each_shape};
 use cacheado::{CacheHandle, RemovalCause, ScopeFigure, ScopedHandle};
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
 use std::time::Duration;
 
 type Cache = CacheHandle<u64, u64>;
@@ -74,19 +77,91 @@ fn a_stream_keeps_its_scope_in_use_and_lets_it_go() {
     assert_eq!((*left.key(), left.cause()), (1, RemovalCause::Removed));
     drop((clone, acme));
     eventually("the scope has ended", || in_use(&cache) == 0);
-    // The next one is given the number of the one before.
     let other = organization(&cache, "other");
     let events = other.events();
     let receiver = crossbeam_channel::Receiver::clone(&events);
     drop((events, other));
     eventually("the scope has ended", || in_use(&cache) == 0);
-    let third = organization(&cache, "third");
-    eventually("the receiver has ended with its stream", || {
-        for key in 0..20 {
-            third.insert(key, key);
-            third.remove(&key);
+    let end = receiver.recv_timeout(Duration::from_secs(60)).expect_err("nothing has left it");
+    assert!(end.is_disconnected(), "it ends with its stream");
+}
+
+/// A scope is given the number of one that has ended, whose entries wait for a reader to let them go.
+#[test]
+fn a_stream_has_nothing_of_who_had_the_number_of_its_scope_before() {
+    on_each_shape(|shards| {
+        let cache = cache(shards);
+        let victim = organization(&cache, "victim");
+        (0..100).for_each(|key| victim.insert(key, key));
+        flush(&cache);
+        let view = cache.pin();
+        assert_eq!(victim.evict().wait().expect("shards live"), 100);
+        drop(victim);
+        eventually("the scope has ended", || in_use(&cache) == 0);
+        let next = organization(&cache, "next");
+        let events = next.events();
+        next.insert(1, 1_000);
+        flush(&cache);
+        drop(view);
+        assert_eq!(next.remove(&1), Some(1_000));
+        let first = events.recv_timeout(Duration::from_secs(60)).expect("it was removed");
+        assert_eq!((*first.value(), first.cause()), (1_000, RemovalCause::Removed));
+        drop((cache, next));
+        bounded(move || assert_eq!(events.into_iter().count(), 0, "all else was the victim's"));
+    });
+}
+
+#[test]
+fn each_of_many_streams_has_its_own() {
+    let cache = cache(2);
+    let streams: Vec<_> = (0..200)
+        .map(|id| {
+            let scope = cache.scope([("organization", id)]).expect("a right path");
+            (scope.events(), scope)
+        })
+        .collect();
+    for (_, scope) in &streams {
+        (0..3).for_each(|key| scope.insert(key, key));
+    }
+    for (id, (_, scope)) in (0..).zip(&streams) {
+        assert_eq!(scope.remove(&(id % 3)), Some(id % 3));
+    }
+    for (id, (events, _)) in (0..).zip(&streams) {
+        let left = events.recv_timeout(Duration::from_secs(60)).expect("it was removed");
+        assert_eq!((*left.key(), events.len()), (id % 3, 0));
+    }
+}
+
+/// A scope that ends while a snapshot is taken, and begins anew, is in it once at most.
+#[test]
+fn a_snapshot_has_each_path_once() {
+    let cache = cache(1);
+    let done = AtomicBool::new(false);
+    let start = Barrier::new(3);
+    thread::scope(|scope| {
+        for me in 0..2 {
+            let (cache, done, start) = (&cache, &done, &start);
+            scope.spawn(move || {
+                start.wait();
+                // Relaxed: it only says when to stop.
+                for round in (0_u64..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                    // So that the same scope has another number each time.
+                    let path = |i| [("organization", format!("{me}-{i}"))];
+                    let others: Vec<_> = (0..round % 5).map(|i| cache.scope(path(i))).collect();
+                    organization(cache, "same").get(&1);
+                    assert!(others.iter().all(Result::is_ok));
+                }
+            });
         }
-        receiver.try_recv().expect_err("it is another scope").is_disconnected()
+        start.wait();
+        let once = (0..20_000).all(|_| {
+            let snapshot = cache.scopes().wait().expect("at once");
+            // They are in the order of their paths.
+            snapshot.reports().windows(2).all(|pair| pair[0].path() < pair[1].path())
+        });
+        // Relaxed: as above.
+        done.store(true, Ordering::Relaxed);
+        assert!(once, "a path is there twice");
     });
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Node {
     path_hash: u64,
     /// The generation that the node began with.
     first: u64,
+    /// The sum that no stamp of its entries is below, and each of those of earlier owners of its number.
+    since: u64,
     parent: Option<Arc<Node>>,
     salt: u64,
     /// Those of all scopes of the cache.
@@ -89,20 +91,21 @@ pub(crate) struct Birth {
     pub(crate) path_hash: u64,
     pub(crate) salt: u64,
     pub(crate) generation: u64,
+    pub(crate) since: u64,
 }
 
 impl Node {
     /// The global scope: it is always in use.
     pub(crate) fn root() -> Self {
-        Self::make(None, LevelId::GLOBAL, "".into(), GLOBAL, [0; 3])
+        Self::make(None, LevelId::GLOBAL, "".into(), GLOBAL, [0; 4])
     }
 
     /// A scope with one user, its maker.
     pub(crate) fn new(birth: Birth) -> Self {
-        let Birth { parent, level, id, number, path_hash, salt, generation } = birth;
+        let Birth { parent, level, id, number, path_hash, salt, generation, since } = birth;
         // Made here, for whoever finds this node finds it.
         parent.estate.get_or_init(|| Box::new(Estate::new()));
-        Self::make(Some(parent), level, id, number, [path_hash, salt, generation])
+        Self::make(Some(parent), level, id, number, [path_hash, salt, generation, since])
     }
 
     fn make(
@@ -110,7 +113,7 @@ impl Node {
         level: LevelId,
         id: Box<str>,
         number: u32,
-        [path_hash, salt, generation]: [u64; 3],
+        [path_hash, salt, generation, since]: [u64; 4],
     ) -> Self {
         let own = Arc::new(AtomicU64::new(generation));
         let (near, far) = match &parent {
@@ -142,6 +145,7 @@ impl Node {
             id,
             path_hash,
             first: generation,
+            since,
             parent,
             salt,
             all,
@@ -159,6 +163,11 @@ impl Node {
 
     pub(crate) fn number(&self) -> u32 {
         self.number
+    }
+
+    /// What tells its entries from those of earlier owners of its number.
+    pub(crate) fn since(&self) -> ScopeStamp {
+        ScopeStamp::new(self.number, self.since)
     }
 
     #[inline]

@@ -183,6 +183,18 @@ pub struct ScopeStats {
 }
 
 impl ScopeStats {
+    /// Those of a scope now. Those of its subtree take a walk over all scopes in use.
+    pub(crate) fn of(trie: &Trie, node: &Arc<Node>) -> Self {
+        let Row { own, subtree, .. } = Rows::read(trie, node).all.swap_remove(0);
+        Self { own: Figures(own), subtree: Figures(subtree) }
+    }
+
+    /// As if there were none below it.
+    pub(crate) fn alone(node: &Node) -> Self {
+        let own = Figures(node.own());
+        Self { own, subtree: own }
+    }
+
     /// The figures of the scope itself.
     #[must_use]
     pub fn own(&self) -> Figures {
@@ -316,7 +328,9 @@ impl Rows {
             path: ScopePath::of(trie, &node),
             stats: ScopeStats { own: Figures(own), subtree: Figures(subtree) },
         };
-        let mut reports: Vec<_> = self.all.into_iter().map(report).collect();
+        // One that ended meanwhile may have a successor in the rows. The first is in use by who asks.
+        let is_in_use = |row: &Row| !row.node.has_ended();
+        let mut reports: Vec<_> = self.all.into_iter().filter(is_in_use).map(report).collect();
         reports.sort_by(|a, b| a.path.cmp(&b.path));
         ScopesSnapshot { reports }
     }
@@ -329,12 +343,6 @@ fn path(node: &Arc<Node>) -> impl Iterator<Item = &Arc<Node>> {
 
 fn is_below(node: &Arc<Node>, top: &Arc<Node>) -> bool {
     path(node).any(|above| Arc::ptr_eq(above, top))
-}
-
-/// The figures of a scope now. Those of its subtree take a walk over all scopes in use.
-pub(crate) fn stats_of(trie: &Trie, of: &Arc<Node>) -> ScopeStats {
-    let Row { own, subtree, .. } = Rows::read(trie, of).all.swap_remove(0);
-    ScopeStats { own: Figures(own), subtree: Figures(subtree) }
 }
 
 /// How many entries a scope and those below it have now.

@@ -211,6 +211,7 @@ impl Trie {
             path_hash,
             salt: self.hasher.hash_one((number, "salt")),
             generation: floor.saturating_sub(parent.sum()),
+            since: floor,
         }));
         // By number first: who finds it by path writes what shards look up by number.
         let is_new = self.numbered.insert_new(number, Arc::clone(&node));

@@ -3,7 +3,7 @@
 use crate::front::Front;
 use crate::removal::Removal;
 use crate::scope::node::Node;
-use crate::shard::departures::{Part, Which};
+use crate::shard::streams::{Part, Which};
 use crossbeam_channel::Receiver;
 use std::fmt;
 use std::ops::Deref;
@@ -13,8 +13,9 @@ use std::sync::{Arc, Weak};
 ///
 /// From [`ScopedHandle::events`](crate::ScopedHandle::events). It is read like the [`Receiver`] that it derefs to, and ends,
 /// once it has been read to its end, when the cache has. It keeps the scope in use, but not the cache running. Cheap to
-/// clone; clones are the same stream, and each event comes out of one of them. A clone of the receiver itself ends with the
-/// last of them.
+/// clone; clones are the same stream, and each event comes out of one of them. A clone of the receiver itself ends when
+/// the shards have heard that the last of them was dropped. In a forked child nothing more comes out of an inherited
+/// stream, nor does it end there.
 ///
 /// ```
 /// use cacheado::{CacheHandle, RemovalCause};
@@ -33,8 +34,8 @@ use std::sync::{Arc, Weak};
 pub struct ScopeEvents<K, V> {
     events: Receiver<Arc<Removal<K, V>>>,
     /// By this the shards know that somebody reads. After the receiver: what is left in a stream goes on a
-    /// shard's thread, where a panic is caught. Before the use: as long as a shard takes somebody for a reader, no
-    /// other scope has the number.
+    /// shard's thread, where a panic is caught. Before the use, which tells the shards to look: as long as one takes
+    /// somebody for a reader, no other scope has the number.
     reader: Arc<()>,
     place: Use<K, V>,
 }
@@ -49,7 +50,7 @@ impl<K, V> ScopeEvents<K, V> {
     pub(super) fn of(front: &Arc<Front<K, V>>, node: &Arc<Node>) -> Self {
         let place = Use::of(Arc::downgrade(front), node);
         let reader = Arc::new(());
-        let part = Part::new(Which::InScope(node.number()), &reader);
+        let part = Part::new(Which::InScope(node.since()), &reader);
         Self { events: front.events(Some(part)), reader, place }
     }
 }
@@ -67,6 +68,7 @@ impl<K, V> Drop for Use<K, V> {
     fn drop(&mut self) {
         // Where the cache has gone nobody is left to end a scope.
         if let Some(front) = self.front.upgrade() {
+            front.unsubscribe(&self.node);
             front.trie.leave(&self.node, &mut |idle| front.probe(idle));
         }
     }
@@ -91,6 +93,31 @@ impl<K, V> Clone for ScopeEvents<K, V> {
 impl<K, V> fmt::Debug for ScopeEvents<K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ScopeEvents").field("len", &self.len()).finish_non_exhaustive()
+    }
+}
+
+/// What leaves a scope, as it leaves: waits for each event, until the stream has ended.
+///
+/// Of a [`ScopeEvents`] that goes into an iterator.
+#[derive(Debug)]
+pub struct ScopeEventsIter<K, V> {
+    events: ScopeEvents<K, V>,
+}
+
+impl<K, V> Iterator for ScopeEventsIter<K, V> {
+    type Item = Arc<Removal<K, V>>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.events.recv().ok()
+    }
+}
+
+impl<K, V> IntoIterator for ScopeEvents<K, V> {
+    type Item = Arc<Removal<K, V>>;
+    type IntoIter = ScopeEventsIter<K, V>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        ScopeEventsIter { events: self }
     }
 }
 

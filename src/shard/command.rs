@@ -1,8 +1,8 @@
 //! Requests about a whole shard: the messages of its mailbox. Layer: shard.
 
-use super::departures::Subscriber;
 use super::groups::Group;
 use super::rouse::Rouse;
+use super::streams::Subscriber;
 use crate::reply::Responder;
 use crate::scope::node::Node;
 use crate::scope::trie::Idle;
@@ -32,6 +32,8 @@ pub(crate) enum Command<K, V> {
     Visit(Arc<Node>, Visitor<K, V>),
     /// Send what leaves the cache here too.
     Subscribe(Subscriber<K, V>),
+    /// Nobody reads a stream of the scope of this number any more: end it.
+    Unsubscribe(u32),
     /// The shards together are over the capacity: evict, `all_shares` even below this shard's share.
     Relieve { all_shares: bool },
     /// The last handle has gone: finish what was accepted and end.

@@ -8,15 +8,15 @@ use super::blocks::Blocks;
 use super::entry::EntryRef;
 use super::graves::{Departed, Graves, KEPT, Remains};
 use super::index::Table;
+use super::streams::{Streams, Subscriber};
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
 use crate::sync::map::Map;
 use crate::sync::reclaim;
 use crate::sync::tally::{AtomicU64, Ordering};
-use crossbeam_channel::{Sender, TrySendError};
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
 /// Told of every entry that leaves.
 pub(crate) type Listener<K, V> = Arc<dyn Fn(&K, &V, RemovalCause) + Send + Sync>;
@@ -55,68 +55,6 @@ impl<K, V> Listeners<K, V> {
     }
 }
 
-/// One stream of what leaves.
-pub(crate) struct Subscriber<K, V> {
-    sender: Sender<Arc<Removal<K, V>>>,
-    /// What it is of, if not of all.
-    part: Option<Part<K>>,
-}
-
-/// Some of the entries, for as long as somebody reads about them.
-pub(crate) struct Part<K> {
-    which: Which<K>,
-    reader: Weak<()>,
-}
-
-pub(crate) enum Which<K> {
-    /// Those whose key has this number.
-    Numbered(fn(&K) -> u32, u32),
-    /// Those of the scope of this number. Whoever reads uses that, so that no other scope has its number.
-    InScope(u32),
-}
-
-impl<K> Clone for Which<K> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-
-impl<K> Copy for Which<K> {}
-
-impl<K> Part<K> {
-    pub(crate) fn new(which: Which<K>, reader: &Arc<()>) -> Self {
-        Self { which, reader: Arc::downgrade(reader) }
-    }
-
-    fn has(&self, key: &K, scope: u32) -> bool {
-        match self.which {
-            Which::Numbered(of, number) => of(key) == number,
-            Which::InScope(number) => scope == number,
-        }
-    }
-}
-
-impl<K> Clone for Part<K> {
-    fn clone(&self) -> Self {
-        Self { which: self.which, reader: Weak::clone(&self.reader) }
-    }
-}
-
-impl<K, V> Subscriber<K, V> {
-    pub(crate) fn new(sender: Sender<Arc<Removal<K, V>>>, part: Option<Part<K>>) -> Self {
-        Self { sender, part }
-    }
-
-    fn is_concerned(&self, key: &K, scope: u32) -> bool {
-        self.part.as_ref().is_none_or(|part| part.has(key, scope))
-    }
-
-    /// Whether nobody reads it, as far as that is known before something is sent.
-    fn is_gone(&self) -> bool {
-        self.part.as_ref().is_some_and(|part| part.reader.strong_count() == 0)
-    }
-}
-
 /// The books of one shard.
 pub(super) struct Departures<K, V> {
     pub(super) counts: Counts,
@@ -125,7 +63,7 @@ pub(super) struct Departures<K, V> {
     graves: Graves<K, V>,
     listener: Option<Listener<K, V>>,
     listeners: Option<Arc<Listeners<K, V>>>,
-    subscribers: Vec<Subscriber<K, V>>,
+    streams: Streams<K, V>,
     pub(super) panics: Panics,
     /// Whether the collector has had something since it was visited.
     is_owed_a_visit: bool,
@@ -169,22 +107,24 @@ impl<K, V> Departures<K, V> {
             graves: Graves::new(),
             listener,
             listeners,
-            subscribers: Vec::new(),
+            streams: Streams::default(),
             panics: Panics::default(),
             is_owed_a_visit: false,
         }
     }
 
     pub(super) fn subscribe(&mut self, subscriber: Subscriber<K, V>) {
-        forget_gone(&mut self.subscribers, &self.panics);
-        self.subscribers.push(subscriber);
+        self.streams.add(subscriber, &self.panics);
     }
 
-    /// Ends all streams. What nobody took out of one that was dropped goes with it.
+    /// Ends the streams of a scope that nobody reads any more.
+    pub(super) fn forget_streams(&mut self, scope: u32) {
+        self.streams.forget(scope, &self.panics);
+    }
+
+    /// Ends all streams.
     pub(super) fn unsubscribe(&mut self) {
-        for subscriber in self.subscribers.drain(..) {
-            self.panics.catch(|| drop(subscriber));
-        }
+        self.streams.end(&self.panics);
     }
 
     /// Books an entry that has left chain, index and store, and that the shard alone can retire.
@@ -251,8 +191,8 @@ impl<K, V> Departures<K, V> {
     /// Frees some of what is due, but for the memory of entries: that goes to `blocks`. Runs destructors: not under a
     /// pin. Whether more is due.
     pub(super) fn bury(&mut self, blocks: &Blocks<K, V>) -> bool {
-        let Self { graves, subscribers, counts, panics, .. } = self;
-        graves.bury(blocks, |departed| drop_or_send(departed, subscribers, counts, panics))
+        let Self { graves, streams, counts, panics, .. } = self;
+        graves.bury(blocks, |departed| drop_or_send(departed, streams, counts, panics))
     }
 
     /// Gives back what is kept for the next entries that leave.
@@ -271,44 +211,21 @@ impl<K, V> Departures<K, V> {
 
     /// Frees everything. The caller has seen to it that no reader is left.
     pub(super) fn bury_all(&mut self) {
-        let Self { graves, subscribers, counts, panics, .. } = self;
-        graves.bury_all(|departed| drop_or_send(departed, subscribers, counts, panics));
+        let Self { graves, streams, counts, panics, .. } = self;
+        graves.bury_all(|departed| drop_or_send(departed, streams, counts, panics));
         self.unsubscribe();
     }
 }
 
-/// Whether a stream is to have what has this key in this scope.
-fn is_awaited<K, V>(
-    (key, scope): (&K, u32),
-    subscribers: &mut Vec<Subscriber<K, V>>,
-    panics: &Panics,
-) -> bool {
-    if subscribers.is_empty() {
-        return false;
-    }
-    forget_gone(subscribers, panics);
-    subscribers.iter().any(|subscriber| subscriber.is_concerned(key, scope))
-}
-
-/// Ends streams that nobody reads any more. What was left in one goes with its last sender.
-fn forget_gone<K, V>(subscribers: &mut Vec<Subscriber<K, V>>, panics: &Panics) {
-    while let Some(at) = subscribers.iter().position(Subscriber::is_gone) {
-        let gone = subscribers.swap_remove(at);
-        panics.catch(|| drop(gone));
-    }
-}
-
-/// The end of a key and a value: they go to the subscribers or are dropped here.
+/// The end of a key and a value: they go to the streams or are dropped here.
 fn drop_or_send<K, V>(
-    Departed { key, value, scope, cause }: Departed<K, V>,
-    subscribers: &mut Vec<Subscriber<K, V>>,
+    Departed { key, value, stamp, cause }: Departed<K, V>,
+    streams: &mut Streams<K, V>,
     counts: &mut Counts,
     panics: &Panics,
 ) {
     let (value, cause) = match (value, cause) {
-        (Some(value), Some(cause)) if is_awaited((&key, scope), subscribers, panics) => {
-            (value, cause)
-        }
+        (Some(value), Some(cause)) if streams.await_it(&key, stamp, panics) => (value, cause),
         (value, _) => {
             // One by one: a key whose destructor panics must not leak its value.
             panics.catch(|| drop(key));
@@ -317,25 +234,6 @@ fn drop_or_send<K, V>(
         }
     };
     let removal = Arc::new(Removal::new(key, value, cause));
-    let mut at = 0;
-    while let Some(subscriber) = subscribers.get(at) {
-        if !subscriber.is_concerned(removal.key(), scope) {
-            at += 1;
-            continue;
-        }
-        match subscriber.sender.try_send(Arc::clone(&removal)) {
-            Ok(()) => at += 1,
-            Err(TrySendError::Full(refused)) => {
-                counts.events_dropped += 1;
-                panics.catch(|| drop(refused));
-                at += 1;
-            }
-            Err(TrySendError::Disconnected(_)) => {
-                // Nobody listens: what was left in the stream goes with its last sender.
-                let gone = subscribers.swap_remove(at);
-                panics.catch(|| drop(gone));
-            }
-        }
-    }
+    counts.events_dropped += streams.send(&removal, stamp, panics);
     panics.catch(|| drop(removal));
 }

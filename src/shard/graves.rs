@@ -10,6 +10,7 @@ use super::entry::{Entry, EntryRef, Farewell, Kind, Op};
 use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
+use crate::scope::ScopeStamp;
 use crate::sync::reclaim::Grace;
 use std::collections::VecDeque;
 use std::marker::PhantomData;
@@ -44,8 +45,7 @@ pub(super) struct Departed<K, V> {
     pub(super) key: K,
     /// If it ever had one.
     pub(super) value: Option<V>,
-    /// The number of its scope.
-    pub(super) scope: u32,
+    pub(super) stamp: ScopeStamp,
     /// Why it left, if anybody saw it.
     pub(super) cause: Option<RemovalCause>,
 }
@@ -130,13 +130,13 @@ fn free<K, V>(
 ) {
     match remains {
         Remains::Entry(entry, cause) => {
-            let scope = entry.get().stamp().scope();
+            let stamp = entry.get().stamp();
             // SAFETY: [invariant: graves] retired once, and its last reader has gone.
             let (key, value, freed) = unsafe { Entry::unmake(entry.0) };
             if let Some(blocks) = blocks {
                 blocks.give(freed);
             }
-            departed(Departed { key, value, scope, cause });
+            departed(Departed { key, value, stamp, cause });
         }
         Remains::Op(op) => free_op::<K, V>(op.at),
         Remains::Table(table) => drop(table),

@@ -32,6 +32,7 @@ pub(crate) mod rouse;
 mod scopes;
 pub(crate) mod signal;
 mod state;
+pub(crate) mod streams;
 mod upkeep;
 pub(crate) mod worker;
 

@@ -243,6 +243,7 @@ impl<K: Eq, V> Worker<K, V> {
             match command {
                 // At once: what is submitted after `events` returned must not be missed.
                 Command::Subscribe(subscriber) => self.fold.departures.subscribe(subscriber),
+                Command::Unsubscribe(scope) => self.fold.departures.forget_streams(scope),
                 // Answered as soon as the fold has made room, not after the commands before it.
                 Command::Ready(answer) => self.ready.push(answer),
                 Command::Evict { node, generation, answer } => {
@@ -295,9 +296,10 @@ impl<K: Eq, V> Worker<K, V> {
                     }
                 }
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
-                Command::Subscribe(_) | Command::Relieve { .. } | Command::Ready(_) => {
-                    unreachable!("these are carried out when they come")
-                }
+                Command::Subscribe(_)
+                | Command::Unsubscribe(_)
+                | Command::Relieve { .. }
+                | Command::Ready(_) => unreachable!("these are carried out when they come"),
                 Command::Stop => ended = true,
                 #[cfg(test)]
                 Command::Die => unreachable!("the shard died as it came"),

@@ -15,6 +15,7 @@ mod options;
 pub(crate) mod space;
 
 use crate::error::Error;
+use crate::front::top_of;
 use crate::scope::path::ScopeId;
 use crate::scope::snapshot::{ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot};
 use crate::{CacheHandle, Reply, ScopedHandle, Stats};
@@ -182,13 +183,12 @@ impl SharedCache {
 
     /// The figures of every scope in use, all namespaces together. As [`CacheHandle::scopes`].
     pub fn scopes(&self) -> Reply<ScopesSnapshot> {
-        Reply::ready(self.handle.front().scopes(self.stats()))
+        self.handle.front().scopes(self.stats())
     }
 
     /// As [`CacheHandle::top_scopes`], all namespaces together.
     pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
-        let scopes = self.handle.front().scopes(self.stats());
-        Reply::ready(scopes.top(n, by).into_iter().cloned().collect())
+        top_of(self.scopes(), n, by)
     }
 }
 
@@ -262,7 +262,9 @@ impl SharedScope {
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
         let Some(cache) = self.whole() else { return self.handle.stats() };
-        cache.handle.front().scopes(cache.stats()).first()
+        // Refused in a forked child.
+        let all = cache.scopes().wait();
+        all.map_or_else(|_| self.handle.stats(), |all| all.first())
     }
 
     /// How many entries there are in this scope and all below it, in all namespaces. As

@@ -4,7 +4,7 @@
 
 use crate::report::{Row, times};
 use crate::support::{Polled, bounded, eventually, flush};
-use cacheado::{CacheHandle, Error, Namespace, Reply, SharedCache};
+use cacheado::{CacheHandle, Error, Namespace, Reply, ScopeFigure, ScopedHandle, SharedCache};
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::Command;
@@ -215,6 +215,10 @@ fn fork(body: impl FnOnce() -> i32) -> Option<i32> {
 struct Inherited<'a, F> {
     /// A cache that threads of the parent use.
     busy: &'a Cache,
+    /// A cache in which threads of the parent make scopes and leave them.
+    tenants: &'a Cache,
+    /// A scope of that, with one entry.
+    scope: &'a ScopedHandle<u64, u64>,
     /// A cache of which a thread of the parent loads key 3.
     loading: &'a Cache,
     /// A cache with one handle.
@@ -227,7 +231,7 @@ const FORKED: fn(Error) -> bool = |error| error.is_forked();
 
 /// Every verb in a child. Gives the number of the first step that is not as promised, 0 if there is none.
 fn live_as_a_child(inherited: Inherited<'_, impl Future<Output = u64>>) -> i32 {
-    let Inherited { busy, loading, own, asked, mut waiting } = inherited;
+    let Inherited { busy, tenants, scope, loading, own, asked, mut waiting } = inherited;
     let mut steps = 0;
     let mut check = |right: bool| {
         steps += 1;
@@ -260,6 +264,22 @@ fn live_as_a_child(inherited: Inherited<'_, impl Future<Output = u64>>) -> i32 {
             !own.contains_key(&key) && !busy.contains_key(&key)
         }))?;
         check(own.clear().wait().is_err_and(FORKED) && own.get(&9_000).is_none())?;
+        // The scope's entry, and no walk over scopes that the parent's threads may have been at.
+        check(scope.get(&1) == Some(1) && scope.len() == 1 && scope.weight() == 1)?;
+        check(scope.stats().own().len() == 1 && scope.stats().subtree().len() == 1)?;
+        check(
+            scope.scopes().wait().is_err_and(FORKED) && tenants.scopes().wait().is_err_and(FORKED),
+        )?;
+        check(tenants.top_scopes(1, ScopeFigure::Len).wait().is_err_and(FORKED))?;
+        check(scope.top_scopes(1, ScopeFigure::Len).wait().is_err_and(FORKED))?;
+        let unused = tenants.evict_scope([("organization", "unused")]).map_err(|_| -2)?;
+        check(unused.wait().is_err_and(FORKED))?;
+        check(scope.evict().wait().is_err_and(FORKED) && scope.get(&1).is_none())?;
+        check(scope.events().recv().is_err())?;
+        for id in 0..2_000 {
+            let fresh = tenants.scope([("organization", "fresh"), ("user", &id.to_string())]);
+            check(fresh.is_ok_and(|fresh| fresh.get(&1).is_none()))?;
+        }
         let fresh: Cache =
             CacheHandle::builder().shards(2).max_capacity(5_000).build().map_err(|_| -1)?;
         fresh.insert(1, 1);
@@ -279,19 +299,27 @@ fn alone_the_process_is_forked() {
             let builder = CacheHandle::builder().shards(2).max_capacity(5_000);
             builder.backlog(100).build().expect("valid")
         };
-        let (busy, done, rounds) = (make(), AtomicBool::new(false), times(100));
+        let (busy, tenants) = (make(), make());
+        let (done, rounds) = (AtomicBool::new(false), times(100));
         let (mut failed, mut hung, mut worst) = (0, 0, 0);
         // The standard library holds a lock while a thread starts or ends. A child that inherits it can
         // start no thread, so here all threads have started and none ends as the process is forked.
         let started = Barrier::new(3);
         thread::scope(|scope| {
             for me in 0..2 {
-                let (busy, done, started) = (&busy, &done, &started);
+                let (busy, tenants, done, started) = (&busy, &tenants, &done, &started);
                 scope.spawn(move || {
                     started.wait();
                     for round in (me..).step_by(2) {
                         busy.insert(round % 7_000, round);
                         busy.get(&(round % 5_000));
+                        for id in 0..3 {
+                            let path = [
+                                ("organization", "acme".to_string()),
+                                ("user", (round + id).to_string()),
+                            ];
+                            tenants.scope(path).expect("a right path").get(&1);
+                        }
                         if round % 64 == me {
                             busy.flush().wait().expect("shards live");
                         }
@@ -302,6 +330,9 @@ fn alone_the_process_is_forked() {
                 });
             }
             started.wait();
+            let globex = tenants.scope([("organization", "globex")]).expect("a right path");
+            globex.insert(1, 1);
+            flush(&tenants);
             flush(&busy);
             for _ in 0..rounds {
                 let (loading, both) = (make(), Barrier::new(2));
@@ -324,9 +355,9 @@ fn alone_the_process_is_forked() {
                     flush(&own);
                     flush(&loading);
                     let asked = loading.flush();
-                    let (busy, loading) = (&busy, &loading);
-                    match fork(|| live_as_a_child(Inherited { busy, loading, own, asked, waiting }))
-                    {
+                    let (busy, tenants, scope, loading) = (&busy, &tenants, &globex, &loading);
+                    let child = Inherited { busy, tenants, scope, loading, own, asked, waiting };
+                    match fork(|| live_as_a_child(child)) {
                         Some(0) => {}
                         Some(step) => (failed, worst) = (failed + 1, step),
                         None => hung += 1,
@@ -337,7 +368,7 @@ fn alone_the_process_is_forked() {
             }
             done.store(true, Ordering::SeqCst);
         });
-        drop(busy);
+        drop((busy, tenants));
         eventually("the parent goes on and ends", || threads() <= 3);
         assert_eq!((failed, hung), (0, 0), "step {worst} is not as promised");
         Row {

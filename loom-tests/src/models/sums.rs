@@ -6,7 +6,7 @@ use crate::scope::counts::BUSY;
 use crate::scope::near::Near;
 use crate::scope::node::{Birth, Node};
 use crate::scope::path::Steps;
-use crate::scope::snapshot::stats_of;
+use crate::scope::snapshot::ScopeStats;
 use crate::scope::tree::{LevelId, ScopeTree};
 use crate::scope::trie::Trie;
 use crate::scope::{GLOBAL, ScopeStamp};
@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
     let level = LevelId::GLOBAL;
-    let [path_hash, salt, generation] = [0; 3];
+    let [path_hash, salt, generation, since] = [0; 4];
     let node = Node::new(Birth {
         parent: Arc::clone(parent),
         level,
@@ -25,6 +25,7 @@ fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
         path_hash,
         salt,
         generation,
+        since,
     });
     for _ in 0..=BUSY {
         node.count(0, Caller::Hit);
@@ -123,7 +124,7 @@ pub fn a_sum_has_each_scope_once() {
             })
         };
         let counted = |trie: &Trie, above: &Arc<Node>| {
-            let sum = stats_of(trie, above).subtree();
+            let sum = ScopeStats::of(trie, above).subtree();
             (sum.hits(), sum.misses())
         };
         let reader = {
