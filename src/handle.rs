@@ -32,7 +32,7 @@ mod tests;
 ///
 /// A process that is forked off has the cache's memory but none of its threads. There hits, misses,
 /// removals and loads go on, and no call hangs: writes and loaded values are kept until the
-/// [`backlog`](CacheBuilder::backlog) is full (or 255 of them share a slot of it), and from then on an
+/// [`backlog`](CacheBuilder::backlog) is full (or 254 of them share a slot of it), and from then on an
 /// `insert` only removes what its key had. [`try_insert`](Self::try_insert) and every [`Reply`] then say
 /// `is_forked`. Nothing is evicted or freed, loads do not wait for each other, and dropping the
 /// last handle waits for nobody. A cache that the child makes itself works, with the

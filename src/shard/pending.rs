@@ -27,7 +27,7 @@ pub(crate) const SLOTS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } el
 
 /// How many operations may hang in one slot before a submit must wait for the shard.
 pub(crate) const DEPTH_LIMIT: u8 =
-    if cfg!(any(cache_loom, cache_shuttle)) { 4 } else { Op::MAX_DEPTH };
+    if cfg!(any(cache_loom, cache_shuttle)) { 4 } else { Op::MAX_DEPTH - 1 };
 
 const WORDS: usize = SLOTS.div_ceil(64);
 
