@@ -34,7 +34,8 @@ mod tests;
 /// removals and loads go on, and no call hangs: writes and loaded values are kept until the
 /// [`backlog`](CacheBuilder::backlog) is full (or 254 of them share a slot of it), and from then on an
 /// `insert` only removes what its key had. [`try_insert`](Self::try_insert) and every [`Reply`] then say
-/// `is_forked`. Nothing is evicted or freed, loads do not wait for each other, and dropping the
+/// `is_forked`. The figures of a scope are its own alone there, and nothing more comes out of a stream that was made
+/// before the fork: do not wait for it. Nothing is evicted or freed, loads do not wait for each other, and dropping the
 /// last handle waits for nobody. A cache that the child makes itself works, with the
 /// provisos of `docs/reliability.md`.
 ///

@@ -252,6 +252,22 @@ impl SharedScope {
         self.handle.evict()
     }
 
+    /// Evicts a scope below this one and all below it, in all namespaces. As [`ScopedHandle::evict_scope`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn evict_scope<'i, L, I>(
+        &self,
+        path: impl IntoIterator<Item = (L, I)>,
+    ) -> Result<Reply<u64>, Error>
+    where
+        L: AsRef<str>,
+        I: Into<ScopeId<'i>>,
+    {
+        self.handle.evict_scope(path)
+    }
+
     /// The levels and ids that lead to this scope.
     #[must_use]
     pub fn path(&self) -> ScopePath {
@@ -278,6 +294,29 @@ impl SharedScope {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The weight of all entries in this scope and all below it, in all namespaces. As [`ScopedHandle::weight`].
+    #[must_use]
+    pub fn weight(&self) -> u64 {
+        self.stats().subtree().weight()
+    }
+
+    /// The figures of this scope, which comes first, and of each in use below it, all namespaces together. As
+    /// [`ScopedHandle::scopes`].
+    pub fn scopes(&self) -> Reply<ScopesSnapshot> {
+        self.whole().map_or_else(|| self.handle.scopes(), |cache| cache.scopes())
+    }
+
+    /// As [`ScopedHandle::top_scopes`], all namespaces together.
+    pub fn top_scopes(&self, n: usize, by: ScopeFigure) -> Reply<Vec<ScopeReport>> {
+        top_of(self.scopes(), n, by)
+    }
+
+    /// The most that all entries of the cache may weigh together. As [`ScopedHandle::max_capacity`].
+    #[must_use]
+    pub fn max_capacity(&self) -> u64 {
+        self.handle.max_capacity()
     }
 
     /// The cache, if this is its global scope: of that the shards count nothing apart.

@@ -3,7 +3,7 @@
 use super::{cache, flush};
 use crate::support::{bounded, ms};
 use cacheado::testing::ManualClock;
-use cacheado::{Namespace, SharedCache};
+use cacheado::{Namespace, ScopeFigure, SharedCache};
 use std::fmt::Debug;
 use std::hash::Hash;
 
@@ -45,6 +45,35 @@ fn a_shared_scope_is_the_same_scope_of_all_namespaces() {
     assert!(cache.is_empty());
     cache.ready().wait().expect("room for writes");
     texts.ready().wait().expect("room for writes");
+}
+
+#[test]
+fn a_shared_scope_tells_the_figures_of_those_below_it() {
+    let cache = SharedCache::builder().max_capacity(1_000).build().expect("valid");
+    let acme = cache.scope([("organization", "acme")]).expect("valid");
+    let other = cache.scope([("organization", "other")]).expect("valid");
+    other.namespace::<u64, u64>("numbers").expect("new").insert(1, 1);
+    let users: Vec<_> = (1..=3).map(|id| acme.scope([("user", id)]).expect("valid")).collect();
+    for (user, count) in users.iter().zip([2, 5, 3]) {
+        let numbers: Namespace<u64, u64> = user.namespace("numbers").expect("valid");
+        let texts: Namespace<u64, String> = user.namespace("texts").expect("valid");
+        (1..count).for_each(|key| numbers.insert(key, key));
+        texts.insert(1, "a".to_owned());
+    }
+    flush(&cache);
+    let all = acme.scopes().wait().expect("at once");
+    let own: Vec<_> = all.reports().iter().map(|report| report.own().len()).collect();
+    assert_eq!((own, acme.weight()), (vec![0, 2, 5, 3], 10));
+    let top = acme.top_scopes(2, ScopeFigure::Len).wait().expect("at once");
+    let paths: Vec<_> = top.iter().map(|report| report.path().clone()).collect();
+    assert_eq!(paths, [users[1].path(), users[2].path()]);
+    assert_eq!(acme.evict_scope([("user", 2)]).expect("valid").wait().expect("alive"), 5);
+    assert_eq!(acme.evict_scope([("user", 9)]).expect("valid").wait().expect("alive"), 0);
+    assert!(acme.evict_scope([("organization", "acme")]).is_err(), "it is not below");
+    assert_eq!((acme.weight(), acme.max_capacity()), (5, 1_000));
+    let global = users[0].namespace::<u64, u64>("numbers").expect("valid");
+    let whole = global.cache().namespace::<u64, u64>("numbers").expect("valid").shared_scope();
+    assert_eq!((whole.weight(), whole.scopes().wait().expect("at once").reports().len()), (6, 6));
 }
 
 #[test]
