@@ -323,13 +323,7 @@ impl<K, V> Front<K, V> {
         if self.is_forked() {
             return Reply::refused(Error::forked());
         }
-        let all = Tallies {
-            live: all.len(),
-            weight: all.weight(),
-            evictions: all.evictions(),
-            counts: all.callers,
-        };
-        Reply::ready(ScopesSnapshot::of_all(&self.trie, all))
+        Reply::ready(ScopesSnapshot::of_all(&self.trie, tallies(all)))
     }
 
     /// The figures of a scope and of every one in use below it.
@@ -343,13 +337,16 @@ impl<K, V> Front<K, V> {
     /// The figures of a scope. In a forked child its own only: a thread of the parent may have been at the maps of the
     /// scopes, or at what one left to another, and is not there to end it.
     pub(crate) fn stats_of(&self, node: &Arc<Node>) -> ScopeStats {
-        if self.is_forked() { ScopeStats::alone(node) } else { ScopeStats::of(&self.trie, node) }
+        if self.is_forked() {
+            return ScopeStats::alone(node.own());
+        }
+        ScopeStats::of(&self.trie, node)
     }
 
     /// How many entries a scope and those below it have; in a forked child as [`stats_of`](Self::stats_of).
     pub(crate) fn len_of(&self, node: &Arc<Node>) -> u64 {
         if self.is_forked() {
-            return ScopeStats::alone(node).own().len();
+            return ScopeStats::alone(node.own()).own().len();
         }
         len_of(&self.trie, node)
     }
@@ -424,6 +421,16 @@ impl<K, V> Front<K, V> {
                 let _ = thread.join();
             }
         }
+    }
+}
+
+/// The counters of a cache as those of its global scope with all below it.
+pub(crate) fn tallies(all: Stats) -> Tallies {
+    Tallies {
+        live: all.len(),
+        weight: all.weight(),
+        evictions: all.evictions(),
+        counts: all.callers,
     }
 }
 

@@ -49,7 +49,12 @@ where
     {
         let trie = &front.trie;
         let steps = Steps::check(trie.tree(), base.level(), path)?;
-        let node = trie.enter(base, &steps, &mut |idle| front.probe(idle))?;
+        let node = if front.is_forked() {
+            // To make one, a thread of the parent may have to be waited for, which is not there.
+            trie.enter_known(base, &steps).ok_or_else(Error::forked)?
+        } else {
+            trie.enter(base, &steps, &mut |idle| front.probe(idle))?
+        };
         Ok(Self { front: Arc::clone(front), node })
     }
 

@@ -98,6 +98,8 @@ fn a_stream_has_nothing_of_who_had_the_number_of_its_scope_before() {
         assert_eq!(victim.evict().wait().expect("shards live"), 100);
         drop(victim);
         eventually("the scope has ended", || in_use(&cache) == 0);
+        // Now its number has been given back, too.
+        flush(&cache);
         let next = organization(&cache, "next");
         let events = next.events();
         next.insert(1, 1_000);

@@ -189,9 +189,9 @@ impl ScopeStats {
         Self { own: Figures(own), subtree: Figures(subtree) }
     }
 
-    /// As if there were none below it.
-    pub(crate) fn alone(node: &Node) -> Self {
-        let own = Figures(node.own());
+    /// Those of a scope with none below it.
+    pub(crate) fn alone(own: Tallies) -> Self {
+        let own = Figures(own);
         Self { own, subtree: own }
     }
 
@@ -328,10 +328,18 @@ impl Rows {
             path: ScopePath::of(trie, &node),
             stats: ScopeStats { own: Figures(own), subtree: Figures(subtree) },
         };
-        // One that ended meanwhile may have a successor in the rows. The first is in use by who asks.
+        // One that ended meanwhile may have a successor in the rows.
         let is_in_use = |row: &Row| !row.node.has_ended();
         let mut reports: Vec<_> = self.all.into_iter().filter(is_in_use).map(report).collect();
         reports.sort_by(|a, b| a.path.cmp(&b.path));
+        // Of two that make a scope at once one is too late: nobody ever uses his.
+        reports.dedup_by(|later, earlier| {
+            let is_same = later.path == earlier.path;
+            if is_same && earlier.stats == ScopeStats::default() {
+                std::mem::swap(later, earlier);
+            }
+            is_same
+        });
         ScopesSnapshot { reports }
     }
 }

@@ -3,6 +3,7 @@
 //! Layer: shard.
 
 use super::departures::Panics;
+use super::graves::KEPT;
 use crate::removal::Removal;
 use crate::scope::ScopeStamp;
 use crossbeam_channel::{Sender, TrySendError};
@@ -54,6 +55,10 @@ impl<K, V> Streams<K, V> {
         forget_gone(list, panics);
         if list.is_empty() {
             self.of_scopes.remove(&scope);
+            let (len, room) = (self.of_scopes.len(), self.of_scopes.capacity());
+            if room > KEPT.max(8 * len) {
+                self.of_scopes.shrink_to(2 * len);
+            }
         }
     }
 

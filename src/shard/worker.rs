@@ -378,7 +378,7 @@ impl<K: Eq, V> Worker<K, V> {
 
     fn sleep(&mut self, timer: Option<u64>) {
         let timer = timer.map(Duration::from_nanos);
-        if self.naps > 0 && self.fold.rest_index(&self.shards[self.number]) {
+        if self.naps > 0 && !self.over && self.fold.rest_index(&self.shards[self.number]) {
             return;
         }
         // From the first nap a shard that has work is woken at once.

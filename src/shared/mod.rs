@@ -15,7 +15,7 @@ mod options;
 pub(crate) mod space;
 
 use crate::error::Error;
-use crate::front::top_of;
+use crate::front::{tallies, top_of};
 use crate::scope::path::ScopeId;
 use crate::scope::snapshot::{ScopeFigure, ScopePath, ScopeReport, ScopeStats, ScopesSnapshot};
 use crate::{CacheHandle, Reply, ScopedHandle, Stats};
@@ -278,9 +278,9 @@ impl SharedScope {
     #[must_use]
     pub fn stats(&self) -> ScopeStats {
         let Some(cache) = self.whole() else { return self.handle.stats() };
-        // Refused in a forked child.
         let all = cache.scopes().wait();
-        all.map_or_else(|_| self.handle.stats(), |all| all.first())
+        // Refused in a forked child.
+        all.map_or_else(|_| ScopeStats::alone(tallies(cache.stats())), |all| all.first())
     }
 
     /// How many entries there are in this scope and all below it, in all namespaces. As
