@@ -8,14 +8,13 @@ use super::blocks::Blocks;
 use super::entry::EntryRef;
 use super::graves::{Departed, Graves, KEPT, Remains};
 use super::index::Table;
+use super::panics::Panics;
 use super::streams::{Streams, Subscriber};
 use crate::removal::{Removal, RemovalCause};
 use crate::stats::Counts;
 use crate::sync::map::Map;
 use crate::sync::reclaim;
 use crate::sync::tally::{AtomicU64, Ordering};
-use std::cell::Cell;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// Told of every entry that leaves.
@@ -71,30 +70,6 @@ pub(super) struct Departures<K, V> {
 
 /// It is visited as often before sleep: it frees a few calls at a time, those of two visits ago.
 const VISITS: u32 = 8;
-
-/// Counts panics of user code and keeps them from going further.
-#[derive(Default)]
-pub(super) struct Panics(Cell<u64>);
-
-impl Panics {
-    /// What `f` returns, or nothing if it panicked.
-    pub(super) fn catch<R>(&self, f: impl FnOnce() -> R) -> Option<R> {
-        let result = catch_unwind(AssertUnwindSafe(f));
-        result.map_err(|payload| self.count(payload)).ok()
-    }
-
-    fn count(&self, payload: Box<dyn std::any::Any + Send>) {
-        self.0.set(self.0.get() + 1);
-        // The payload is the user's too: its destructor may panic in its turn.
-        if let Err(second) = catch_unwind(AssertUnwindSafe(|| drop(payload))) {
-            std::mem::forget(second);
-        }
-    }
-
-    pub(super) fn total(&self) -> u64 {
-        self.0.get()
-    }
-}
 
 impl<K, V> Departures<K, V> {
     pub(super) fn new(

@@ -27,6 +27,7 @@ pub(crate) mod hash;
 pub(crate) mod index;
 mod link;
 mod op;
+mod panics;
 pub(crate) mod pending;
 pub(crate) mod rouse;
 mod scopes;

@@ -2,8 +2,8 @@
 //!
 //! Layer: shard.
 
-use super::departures::Panics;
 use super::graves::KEPT;
+use super::panics::Panics;
 use crate::removal::Removal;
 use crate::scope::ScopeStamp;
 use crossbeam_channel::{Sender, TrySendError};

@@ -7,10 +7,10 @@
 
 use super::Shard;
 use super::command::{Command, Message};
-use super::departures::Panics;
 use super::fold::{Fold, Settings};
 use super::graves::KEPT;
 use super::groups::Group;
+use super::panics::Panics;
 use super::pending::Pending;
 use super::scopes::Scopes;
 use super::signal::{Load, Nap};
