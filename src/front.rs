@@ -346,7 +346,7 @@ impl<K, V> Front<K, V> {
     /// How many entries a scope and those below it have; in a forked child as [`stats_of`](Self::stats_of).
     pub(crate) fn len_of(&self, node: &Arc<Node>) -> u64 {
         if self.is_forked() {
-            return ScopeStats::alone(node.own()).own().len();
+            return self.stats_of(node).subtree().len();
         }
         len_of(&self.trie, node)
     }

@@ -90,22 +90,22 @@ pub(crate) struct Birth {
     pub(crate) number: u32,
     pub(crate) path_hash: u64,
     pub(crate) salt: u64,
-    pub(crate) generation: u64,
+    /// What no stamp of its entries is to be below.
     pub(crate) since: u64,
 }
 
 impl Node {
     /// The global scope: it is always in use.
     pub(crate) fn root() -> Self {
-        Self::make(None, LevelId::GLOBAL, "".into(), GLOBAL, [0; 4])
+        Self::make(None, LevelId::GLOBAL, "".into(), GLOBAL, [0; 3])
     }
 
     /// A scope with one user, its maker.
     pub(crate) fn new(birth: Birth) -> Self {
-        let Birth { parent, level, id, number, path_hash, salt, generation, since } = birth;
+        let Birth { parent, level, id, number, path_hash, salt, since } = birth;
         // Made here, for whoever finds this node finds it.
         parent.estate.get_or_init(|| Box::new(Estate::new()));
-        Self::make(Some(parent), level, id, number, [path_hash, salt, generation, since])
+        Self::make(Some(parent), level, id, number, [path_hash, salt, since])
     }
 
     fn make(
@@ -113,9 +113,11 @@ impl Node {
         level: LevelId,
         id: Box<str>,
         number: u32,
-        [path_hash, salt, generation, since]: [u64; 4],
+        [path_hash, salt, since]: [u64; 3],
     ) -> Self {
-        let own = Arc::new(AtomicU64::new(generation));
+        let above = parent.as_ref().map_or(0, |parent| parent.sum());
+        let first = since.saturating_sub(above);
+        let own = Arc::new(AtomicU64::new(first));
         let (near, far) = match &parent {
             Some(parent) => {
                 let [a, b, c, last] = parent.near.clone();
@@ -144,7 +146,7 @@ impl Node {
             seen: OnceLock::new(),
             id,
             path_hash,
-            first: generation,
+            first,
             since,
             parent,
             salt,

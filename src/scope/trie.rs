@@ -210,7 +210,6 @@ impl Trie {
             number,
             path_hash,
             salt: self.hasher.hash_one((number, "salt")),
-            generation: floor.saturating_sub(parent.sum()),
             since: floor,
         }));
         // By number first: who finds it by path writes what shards look up by number.

@@ -37,7 +37,8 @@ const MAX_LOAD: (usize, usize) = (4, 5);
 const MIN_LOAD: (usize, usize) = (1, 4);
 /// Buckets that each write moves while the table grows or shrinks: done long before the one or other is full.
 const MIGRATED_PER_WRITE: usize = if cfg!(cache_loom) { 1 } else { 4 };
-/// Buckets that a shard which rests moves in one turn, about a tenth of a millisecond.
+/// Buckets that a shard which rests moves in one turn: as many as 128 writes do, so that a write that comes meanwhile
+/// waits no longer than behind those.
 const MIGRATED_AT_REST: usize = 512;
 const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 

@@ -90,10 +90,7 @@ impl<K, V> Streams<K, V> {
 
     /// Those that may be concerned.
     fn lists(&mut self, stamp: ScopeStamp) -> impl Iterator<Item = &mut Vec<Subscriber<K, V>>> {
-        let of_scope = match self.of_scopes.is_empty() {
-            true => None,
-            false => self.of_scopes.get_mut(&stamp.scope()),
-        };
+        let of_scope = self.of_scopes.get_mut(&stamp.scope());
         of_scope.into_iter().chain(std::iter::once(&mut self.others))
     }
 }

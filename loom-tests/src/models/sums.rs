@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
     let level = LevelId::GLOBAL;
-    let [path_hash, salt, generation, since] = [0; 4];
+    let [path_hash, salt, since] = [0; 3];
     let node = Node::new(Birth {
         parent: Arc::clone(parent),
         level,
@@ -24,7 +24,6 @@ fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
         number,
         path_hash,
         salt,
-        generation,
         since,
     });
     for _ in 0..=BUSY {
