@@ -15,6 +15,7 @@ use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
 use super::pending::{Hanging, Pending, ReadAhead};
 use super::scopes::{Age, Scopes};
+use super::upkeep::Fate;
 use crate::clock::Clock;
 use crate::removal::RemovalCause;
 use crate::scope::ScopeStamp;
@@ -65,30 +66,12 @@ struct Group<K, V> {
     oldest: EntryRef<K, V>,
     verdict: Result<u32, Fate>,
     age: Age,
+    /// What becomes of the newest if it came too late.
+    late: Fate,
 }
 
 /// `Eq` panicked: nobody knows whether two keys are the same.
 struct Unsure;
-
-/// What happens to an entry once it has left its chain. All but the first and the last are decided
-/// together with taking the entry, so each entry departs once.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Fate {
-    /// It is in the store.
-    Resides(Slot),
-    /// It leaves the cache.
-    Departs(RemovalCause),
-    /// It leaves because its scope was evicted while it was alive, and is counted.
-    Evicted,
-    /// It leaves because its group ended while it was alive, and is counted.
-    Cleared,
-    /// It was submitted after its scope had been evicted, or its group had ended.
-    Late,
-    /// It was not kept.
-    Rejected,
-    /// A remover took it first: its farewell will see to it.
-    Taken,
-}
 
 impl<K: Eq, V> Fold<K, V> {
     /// Touches what the fold of these slots will need, stage by stage: what is independent is fetched
@@ -173,8 +156,9 @@ impl<K: Eq, V> Fold<K, V> {
             let found = self.group_of(&work.groups, entry, own);
             let Ok(Some(i)) = found else {
                 let age = self.scopes.age(entry.get().stamp());
-                let verdict = self.verdict(entry, age, found.is_ok());
-                work.groups.push(Group { newest: entry, oldest: entry, verdict, age });
+                let late = if hanging.kind == Kind::Load { Fate::Unpublished } else { Fate::Late };
+                let verdict = self.verdict(entry, (age, late), found.is_ok());
+                work.groups.push(Group { newest: entry, oldest: entry, verdict, age, late });
                 continue;
             };
             let group = &mut work.groups[i];
@@ -228,11 +212,16 @@ impl<K: Eq, V> Fold<K, V> {
 
     /// The weight of a write that is to be kept, or why it is not. One that an eviction has ended is kept
     /// until that is settled, lest an older or a newer write of its key be counted beside it.
-    fn verdict(&mut self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
+    fn verdict(
+        &mut self,
+        entry: EntryRef<K, V>,
+        (age, late): (Age, Fate),
+        is_newest: bool,
+    ) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match self.groups.standing(&subject.key) {
-            Standing::Late => Err(Fate::Late),
-            Standing::Kept(_) if age == Age::Late => Err(Fate::Late),
+            Standing::Late => Err(late),
+            Standing::Kept(_) if age == Age::Late => Err(late),
             Standing::Kept(_) if !is_newest => Err(Fate::Rejected),
             Standing::Kept(of_group) => match (of_group.or(self.weigher.as_ref()), subject.value())
             {
@@ -245,8 +234,8 @@ impl<K: Eq, V> Fold<K, V> {
                 _ => Ok(1),
             },
         };
-        let fate = if weight == Err(Fate::Late) {
-            Fate::Late
+        let fate = if weight == Err(late) {
+            late
         } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else {
@@ -279,7 +268,7 @@ impl<K: Eq, V> Fold<K, V> {
             let fate = if groups[i + 1..].iter().any(|other| may_be_it(other.newest.get())) {
                 Fate::Evicted
             } else if shard.index.resident(&self.writer, newest.get().hash(), may_be_it).is_some() {
-                Fate::Late
+                groups[i].late
             } else {
                 continue;
             };
@@ -294,7 +283,7 @@ impl<K: Eq, V> Fold<K, V> {
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
-        newer_is_rejected: bool,
+        newer_brings_nothing: bool,
         ended: Option<Fate>,
     ) -> Fate {
         let was = older.get();
@@ -302,7 +291,7 @@ impl<K: Eq, V> Fold<K, V> {
             Fate::Departs(RemovalCause::Expired)
         } else if let Some(fate) = ended {
             fate
-        } else if newer_is_rejected {
+        } else if newer_brings_nothing {
             Fate::Departs(RemovalCause::Removed)
         } else {
             Fate::Departs(RemovalCause::Replaced)
@@ -317,7 +306,7 @@ impl<K: Eq, V> Fold<K, V> {
         };
         let fate = if taken { fate } else { Fate::Taken };
         match fate {
-            _ if newer_is_rejected => {}
+            _ if newer_brings_nothing => {}
             Fate::Departs(RemovalCause::Replaced) => self.departures.counts.updates += 1,
             _ => self.departures.counts.insertions += 1,
         }
@@ -328,7 +317,7 @@ impl<K: Eq, V> Fold<K, V> {
     fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>) -> Fate {
         let newest = group.newest;
         let Some((old, slot)) = self.predecessor(shard, group) else {
-            if !group.rejects_its_oldest() {
+            if !group.brings_nothing_in() {
                 self.departures.counts.insertions += 1;
             }
             return group.verdict.map_or_else(
@@ -350,8 +339,8 @@ impl<K: Eq, V> Fold<K, V> {
         } else {
             None
         };
-        let rejected = group.rejects_its_oldest();
-        let old_fate = self.supersede(old, group.oldest, rejected, ended);
+        let brings_nothing = group.brings_nothing_in();
+        let old_fate = self.supersede(old, group.oldest, brings_nothing, ended);
         let fate = match group.verdict {
             Ok(weight) => {
                 self.exchange(slot, newest, weight);
@@ -472,6 +461,11 @@ impl<K, V> Group<K, V> {
     /// Whether the oldest write so far is the newest and is not kept.
     fn rejects_its_oldest(&self) -> bool {
         self.verdict == Err(Fate::Rejected) && self.oldest == self.newest
+    }
+
+    /// Whether nothing of it is booked that leaves later.
+    fn brings_nothing_in(&self) -> bool {
+        self.rejects_its_oldest() || self.verdict == Err(Fate::Unpublished)
     }
 }
 

@@ -7,7 +7,7 @@
 use super::Shard;
 use super::command::Visitor;
 use super::entry::{Entry, EntryRef};
-use super::fold::{Fate, Fold};
+use super::fold::Fold;
 use super::graves::Remains;
 use super::groups::Group;
 use super::scopes::Age;
@@ -33,6 +33,28 @@ pub(super) enum Bound {
     /// It would take out what a scope's eviction has ended whose command is still to come: that will make
     /// room, and wakes the shard. Until then nobody can say what it ended.
     Awaited,
+}
+
+/// What happens to an entry once it has left its chain. All but the first and the last are decided
+/// together with taking the entry, so each entry departs once.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It is in the store.
+    Resides(Slot),
+    /// It leaves the cache.
+    Departs(RemovalCause),
+    /// It leaves because its scope was evicted while it was alive, and is counted.
+    Evicted,
+    /// It leaves because its group ended while it was alive, and is counted.
+    Cleared,
+    /// It was submitted after its scope had been evicted, or its group had ended.
+    Late,
+    /// So was this, and it was loaded: as of any load that was overtaken, nobody hears of it.
+    Unpublished,
+    /// It was not kept.
+    Rejected,
+    /// A remover took it first: its farewell will see to it.
+    Taken,
 }
 
 impl<K, V> Fold<K, V> {
@@ -232,6 +254,7 @@ impl<K, V> Fold<K, V> {
                 self.departures.depart(entry, RemovalCause::Scope);
             }
             Fate::Late => self.departures.depart(entry, RemovalCause::Scope),
+            Fate::Unpublished => self.departures.retire(Remains::Entry(entry, None)),
             Fate::Rejected => self.departures.reject(entry),
             Fate::Taken => entry.set_slot(None),
         }

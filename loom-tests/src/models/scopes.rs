@@ -1,8 +1,8 @@
 //! Scopes: made and ended under users, evicted under writers, readers and loads.
 
 use super::rig::{Ledger, Rig, Tracked, audit, begun, later, poll, search, settle, turns};
-use crate::ScopedHandle;
 use crate::scope::counts::BUSY;
+use crate::{Reply, ScopedHandle};
 use std::cell::Cell;
 use std::task::Poll;
 
@@ -207,7 +207,7 @@ pub fn no_load_is_joined_across_an_eviction() {
         let (books, own) = (ledger.clone(), scope.clone());
         let evicter = rig.spawn(move |rig| evict_and_load(rig, &own, &books));
         assert!(matches!(early.join().unwrap(), 10 | 11));
-        let number = evicter.join().unwrap();
+        let (number, _) = evicter.join().unwrap();
         assert_eq!(get(&scope, 1), Some(number), "nothing evicts it again");
         audit(&rig, &mut worker, &ledger);
         assert_eq!(get(&scope, 1), Some(number), "nor does the shard");
@@ -230,23 +230,30 @@ pub fn no_load_outlives_an_eviction() {
         let evicter = rig.spawn(move |rig| evict_and_load(rig, &own, &books));
         let shard = turns(worker, 1);
         early.join().unwrap();
-        assert_eq!(evicter.join().unwrap(), 11, "the other began before");
+        let (number, reply) = evicter.join().unwrap();
+        assert_eq!(number, 11, "the other began before");
         assert_eq!(get(&scope, 1), Some(11), "nothing evicts it again");
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(get(&scope, 1), Some(11), "nor does the shard");
+        let count = reply.wait().expect("the shard lives");
+        assert_eq!(
+            count,
+            rig.cache.stats().invalidations(),
+            "one that ends too late is not booked"
+        );
     });
 }
 
-/// Evicts the organization, then loads 11, unless another has loaded since; says what.
-fn evict_and_load(rig: &Rig<Tracked>, scope: &Scope, books: &Ledger) -> u32 {
-    drop(organization(rig).evict());
+/// Evicts the organization, then loads 11, unless another has loaded since; says what, and what is to be counted.
+fn evict_and_load(rig: &Rig<Tracked>, scope: &Scope, books: &Ledger) -> (u32, Reply<u64>) {
+    let reply = organization(rig).evict();
     let loaded = Cell::new(false);
     let value = scope.get_or_load(&1, || {
         loaded.set(true);
         books.value(11)
     });
     assert_eq!(value.number() == 11, loaded.get());
-    value.number()
+    (value.number(), reply)
 }
 
 /// Two make scopes of different paths while a third one ends: no two of them have the same number, which

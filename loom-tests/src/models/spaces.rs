@@ -99,6 +99,7 @@ pub fn no_load_outlives_a_clear() {
         // Begun before, ended after.
         let late = ends_late.load(Ordering::Relaxed);
         assert!(count <= u64::from(!late), "{count} counted, and it ended late: {late}");
+        assert_eq!(count, cache.stats().invalidations(), "one that ends too late is not booked");
         balance(&cache.stats(), &ledger);
         assert_eq!((space.len(), cache.len()), (1, 1));
     });
