@@ -108,7 +108,7 @@ impl<K, V> Shard<K, V> {
         if !head.may_hold(hash.local()) {
             return self.published(hash, is_key, validity, pinned);
         }
-        match self.survey_in_flight(head, hash, is_key, validity, pinned).1 {
+        match self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned).1 {
             Sight::Live(live) => Some(live),
             Sight::Loading(_) | Sight::Absent => None,
         }
@@ -138,28 +138,32 @@ impl<K, V> Shard<K, V> {
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
-        self.survey_in_flight(head, hash, is_key, validity, pinned)
+        self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)
     }
 
     /// One walk decides everything. Two walks over the same head can disagree, because a flight may
     /// end in between, and a second loader would start.
+    ///
+    /// The parts of the validity one by one: together some are too large for registers, and every read that need not
+    /// walk would store them first.
     #[cold]
     fn survey_in_flight<'g>(
         &self,
         mut head: Head,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
-        validity: Validity<'_, impl Place>,
+        clock: &Clock,
+        place: impl Place,
         pinned: &'g Guard,
     ) -> (Head, Sight<'g, K, V>) {
         // An operation of a generation that has ended says nothing: what came after the eviction counts,
         // though it may hang below a slow write that was issued before.
-        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && validity.place.holds(entry.stamp());
+        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && place.holds(entry.stamp());
         let mut walk = self.pending.walk(head, pinned);
         loop {
             match walk.step() {
                 Step::Write(seen) if seen.entry().hash() == hash.local() && is_it(seen.entry()) => {
-                    return (head, decide(seen, validity.clock));
+                    return (head, decide(seen, clock));
                 }
                 Step::Load(flight) if flight.hash() == hash.local() && is_it(flight.entry()) => {
                     match flight.entry().state() {
@@ -167,13 +171,13 @@ impl<K, V> Shard<K, V> {
                         // Nobody joins a load that was superseded; one without a value says nothing.
                         State::Superseded | State::Void => {}
                         State::Live | State::Replaced | State::Removed | State::Gone => {
-                            return (head, decide(flight.seen(), validity.clock));
+                            return (head, decide(flight.seen(), clock));
                         }
                     }
                 }
                 Step::Write(_) | Step::Load(_) | Step::Other => {}
                 Step::End => {
-                    let found = self.published(hash, is_key, validity, pinned);
+                    let found = self.published(hash, is_key, Validity::new(clock, place), pinned);
                     return (head, found.map_or(Sight::Absent, Sight::Live));
                 }
                 Step::Restart => {

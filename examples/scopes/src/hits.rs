@@ -76,7 +76,9 @@ impl Row {
         cache.flush().wait()?;
         let other = cache.scope(path(u64::MAX))?;
         let draws: Vec<_> = (0..threads as u64).map(|seed| zipf(keys, scopes, seed)).collect();
-        let rounds = beside(churn.then_some(&other), || rounds(&cache, &handles, &draws));
+        // As many of either kind, for each read looks its handle up.
+        let globals = vec![cache.clone(); scopes];
+        let rounds = beside(churn.then_some(&other), || rounds(&globals, &handles, &draws));
         let of = |figure: fn(&(f64, f64)) -> f64| rounds.iter().map(figure).collect::<Vec<_>>();
         let ratios = of(|(global, scoped)| scoped / global);
         say(&format!(
@@ -116,14 +118,14 @@ fn beside<R>(other: Option<&ScopedHandle<u64, u64>>, run: impl FnOnce() -> R) ->
 
 /// Nanoseconds of a global hit and of one in a scope, round by round.
 fn rounds(
-    cache: &CacheHandle<u64, u64>,
+    globals: &[CacheHandle<u64, u64>],
     handles: &[ScopedHandle<u64, u64>],
     draws: &[Vec<Draw>],
 ) -> Vec<(f64, f64)> {
     let mut rounds = Vec::with_capacity(ROUNDS);
     // Some more, to warm up; who goes first alternates.
     for round in 0..ROUNDS + WARM_UP {
-        let global = || time(draws, |(_, key)| cache.get(&key));
+        let global = || time(draws, |(scope, key)| globals[scope as usize].get(&key));
         let within = || time(draws, |(scope, key)| handles[scope as usize].get(&key));
         rounds.push(if round % 2 == 0 {
             let global = global();
