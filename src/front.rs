@@ -78,7 +78,17 @@ impl<K, V> Front<K, V> {
         if !P::COUNTS_ALONE {
             self.counts.count(lane, what);
         }
-        place.count(lane, what);
+        if place.count(lane, what) {
+            self.wish_for_stripes(place);
+        }
+    }
+
+    /// Has a shard make the counters of a scope that has come to be read much.
+    #[cold]
+    fn wish_for_stripes(&self, place: impl Place) {
+        if self.trie.wish(place.now().scope()) {
+            self.shards[0].signal().wake();
+        }
     }
 
     /// How long a value lives after it was written if nobody says so.

@@ -126,7 +126,8 @@ impl<K, V> Front<K, V> {
     {
         let (hash, shard) = self.route(place, key);
         let live = shard.find(hash, move |k| key.equivalent(k), self.validity(place), pinned)?;
-        Some(Found { live, shard })
+        // After it was found: what was submitted after the end of the place is never counted as having been there.
+        (!place.has_ended()).then_some(Found { live, shard })
     }
 
     /// Counts a hit and notes that the entry was read.

@@ -115,7 +115,8 @@ where
     /// and writes and loads that were issued before are not stored, nor joined; however many entries there
     /// are, the caller does none of the work. The reply says how many live entries that removed, when
     /// they have left the store; who replaced, removed or outlived one has taken it from the
-    /// count. Evictions of a scope and of one above it at the same time share what they removed between
+    /// count. So has the call of an insertion or a load that comes to its end only after that: what it brings is
+    /// dropped. Evictions of a scope and of one above it at the same time share what they removed between
     /// them.
     pub fn evict(&self) -> Reply<u64> {
         self.front.evict(&self.node)

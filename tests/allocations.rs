@@ -2,7 +2,7 @@
 //! allocator counts for the whole process.
 
 use allocation_counter::measure;
-use cacheado::{CacheHandle, Namespace, SharedCache};
+use cacheado::{CacheHandle, Namespace, ScopeTree, SharedCache};
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -49,6 +49,22 @@ fn a_hit_allocates_nothing() {
     assert_eq!(allocations(hits), 0);
     assert_eq!(allocations(|| assert_eq!(numbers.get(&2), None)), 0, "nor does a miss");
     assert!(allocations(|| numbers.insert(2, 2)) > 0, "a write does");
+}
+
+/// Also that hit by which it becomes one that is read much, and has counters of its own.
+#[test]
+fn no_hit_of_a_scope_allocates_however_many_there_are() {
+    let tree = ScopeTree::new(["a/b/c/d/e"]).expect("valid");
+    let cache = CacheHandle::<u64, u64>::builder().scopes(tree).build().expect("valid");
+    for levels in 1..=5 {
+        let path = ["a", "b", "c", "d", "e"].into_iter().map(|level| (level, "1")).take(levels);
+        let scope = cache.scope(path).expect("a right path");
+        scope.insert(1, 1);
+        cache.flush().wait().expect("alive");
+        assert_eq!(scope.get(&1), Some(1));
+        let reads = || (0..20_000).for_each(|_| assert_eq!(scope.get(&1), Some(1)));
+        assert_eq!(measure(reads).count_total, 0, "{levels} levels down");
+    }
 }
 
 /// Entries of each form: without a time, with one, and with a deadline beside it.

@@ -9,7 +9,7 @@ use std::thread;
 type Cache = CacheHandle<u64, u64>;
 type Path = Vec<(String, u64)>;
 
-/// More than it takes, of hits and of misses.
+/// More than it takes, of hits and of misses; a flush later the scope goes the short way.
 const MUCH: u64 = 6_000;
 
 /// A cache whose tree has one chain of so many levels, and the path to a scope of the last.
@@ -31,6 +31,7 @@ fn a_busy_scope_sees_the_eviction_of_any_level_above_it() {
             for _ in 0..MUCH {
                 assert_eq!((scope.get(&1), scope.get(&2)), (Some(1), None));
             }
+            flush(&cache);
             for depth in 1..=levels {
                 let above = cache.scope(path[..depth].to_vec()).expect("a right path");
                 let evicted = above.evict();
@@ -63,6 +64,7 @@ fn an_eviction_elsewhere_takes_nothing_from_a_busy_scope() {
             for _ in 0..MUCH {
                 assert_eq!((scope.get(&1), scope.get(&2)), (Some(1), None));
             }
+            flush(&cache);
             let elsewhere = cache.scope([("level0", 2)]).expect("a right path");
             let barrier = Barrier::new(3);
             let hits = thread::scope(|threads| {

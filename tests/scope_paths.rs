@@ -2,7 +2,7 @@
 
 use crate::scopes::{Cache, put};
 use crate::support::{builder, cache, flush, ms, on_each_shape};
-use cacheado::{Error, ScopeId, ScopeTree};
+use cacheado::{Error, ScopeId, ScopeTree, ScopedHandle};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -119,8 +119,19 @@ fn a_wrong_path_is_an_error_and_never_another_scope() {
     wrong(&[("organization", "")], &["id of the level \"organization\" is empty"]);
     wrong(&[("organization", "o"), ("user", "")], &["\"user\" is empty", "organization/user"]);
     wrong(&[], &["empty", "organization/user/session"]);
-    check(acme.scope([("session", "s")]).map(drop), &["\"user\" is missing"]);
-    check(acme.scope([("organization", "a")]).map(drop), &["misplaced"]);
-    check(acme.scope::<&str, &str>([]).map(drop), &["empty"]);
+    // From a scope, what is right is what is right from there.
+    let below =
+        |scope: &ScopedHandle<_, _>, path: &[(&'static str, &'static str)], parts: &[&str]| {
+            check(scope.scope(path.iter().copied()).map(drop), parts);
+        };
+    let place = "below \"organization\"";
+    below(&acme, &[("session", "s")], &["\"user\" is missing", "of user/session", place]);
+    below(&acme, &[("user", "u"), ("session", "")], &["empty", "of user/session", place]);
+    below(&acme, &[("organization", "a")], &["misplaced", place, "are user/session"]);
+    below(&acme, &[("project", "p")], &["misplaced", place, "are user/session"]);
+    below(&acme, &[("usr", "u")], &["no level \"usr\"", place, "are user/session"]);
+    below(&acme, &[], &["empty", place, "are user/session"]);
     assert_eq!(cache.scopes().wait().expect("at once").reports().len(), 2, "no scope was made");
+    let session = acme.scope([("user", "u"), ("session", "s")]).expect("a right path");
+    below(&session, &[("session", "s")], &["misplaced", "there are no levels below"]);
 }

@@ -153,6 +153,22 @@ fn nobody_waits_for_a_dead_shard() {
     assert!(closed > deaths, "the death is told");
 }
 
+#[test]
+fn a_scope_that_is_read_much_is_given_counters_by_a_shard() {
+    let cache: Cache = CacheHandle::builder().shards(2).build().expect("valid");
+    let scope = cache.scope([("organization", "acme")]).expect("a valid path");
+    scope.insert(1, Arc::new(1));
+    for reads in 1..=crate::scope::counts::BUSY {
+        assert!(scope.node().as_near().is_none(), "after {reads} reads");
+        assert!(scope.get(&1).is_some());
+    }
+    cache.flush().wait().expect("shards live");
+    assert!(scope.node().as_near().is_some());
+    let (few, before) = (10, scope.stats().own().hits());
+    (0..few).for_each(|_| assert!(scope.get(&1).is_some()));
+    assert_eq!(scope.stats().own().hits(), before + few);
+}
+
 /// The first shard, which wakes the others for an eviction, stands in the listener: they sweep all the same.
 #[test]
 fn a_stuck_shard_keeps_no_other_from_its_sweep() {

@@ -2,12 +2,13 @@
 //!
 //! A cache may have a million sessions, so a scope begins with one cell that all share. Once that has
 //! counted a few thousand of something it gets a stripe for the lane of each thread, which then counts without
-//! an atomic read-modify-write and without a line that others write. Layer: scope.
+//! an atomic read-modify-write and without a line that others write. A shard makes them, because a read
+//! allocates nothing: the reader leaves a [wish](Wishes). Layer: scope.
 
 pub(crate) use crate::stats::CALLER_COUNTS as KINDS;
 use crate::stats::Caller;
 use crate::sync::reclaim::LANES;
-use crate::sync::tally::{AtomicU8, AtomicU64, Ordering};
+use crate::sync::tally::{AtomicU64, Ordering};
 use std::sync::OnceLock;
 
 /// Counts of one kind from which on stripes are worth their memory, four kilobytes. In models few: reads of busy
@@ -18,8 +19,6 @@ pub(crate) const BUSY: u64 = if cfg!(any(cache_loom, cache_shuttle)) { 8 } else 
 #[repr(C)]
 pub(crate) struct ScopeCounts<T = Stripes> {
     shared: Cell,
-    /// Whether somebody has begun to make what follows.
-    is_busy: AtomicU8,
     busy: OnceLock<Box<T>>,
 }
 
@@ -39,7 +38,7 @@ type Cell = [AtomicU64; KINDS];
 
 impl<T> Default for ScopeCounts<T> {
     fn default() -> Self {
-        Self { shared: Cell::default(), is_busy: AtomicU8::new(0), busy: OnceLock::new() }
+        Self { shared: Cell::default(), busy: OnceLock::new() }
     }
 }
 
@@ -50,23 +49,28 @@ impl<T: AsRef<Stripes>> ScopeCounts<T> {
         self.busy.get().map(|busy| &**busy)
     }
 
-    /// Counts one, from a thread of `lane`. `busy` makes what has stripes, once.
+    /// Counts one, from a thread of `lane`. Now and then it says that stripes would be worth their memory.
     #[inline]
-    pub(crate) fn count(&self, lane: usize, what: Caller, busy: impl FnOnce() -> T) {
-        match self.busy() {
-            Some(busy) => busy.as_ref().count(lane, what),
-            None => self.count_shared(what, busy),
+    pub(crate) fn count(&self, lane: usize, what: Caller) -> bool {
+        if let Some(busy) = self.busy() {
+            busy.as_ref().count(lane, what);
+            return false;
         }
+        self.count_shared(what)
     }
 
     #[cold]
-    fn count_shared(&self, what: Caller, busy: impl FnOnce() -> T) {
+    fn count_shared(&self, what: Caller) -> bool {
         // Relaxed: a statistic.
         let before = self.shared[what as usize].fetch_add(1, Ordering::Relaxed);
-        // By one of those who find it so: nobody waits for another's allocation. Relaxed: it orders nothing.
-        if before == BUSY && self.is_busy.swap(1, Ordering::Relaxed) == 0 {
-            // Fails never: nobody else sets it.
-            let _ = self.busy.set(Box::new(busy()));
+        before % BUSY == BUSY - 1
+    }
+
+    /// Counts with what `busy` makes from now on, if there is much to count. By one thread at a time.
+    pub(crate) fn widen(&self, busy: impl FnOnce() -> T) {
+        // Relaxed: a statistic.
+        if self.shared.iter().any(|counter| counter.load(Ordering::Relaxed) >= BUSY) {
+            self.busy.get_or_init(|| Box::new(busy()));
         }
     }
 
@@ -122,9 +126,32 @@ impl AsRef<Stripes> for Stripes {
     }
 }
 
+/// The numbers of scopes that have come to be read much, until a shard has given them stripes. Few: where there is no
+/// room a scope asks again when it has counted as many more.
+#[derive(Default)]
+pub(super) struct Wishes([AtomicU64; 4]);
+
+impl Wishes {
+    /// Leaves one; whether there was room.
+    pub(super) fn leave(&self, number: u32) -> bool {
+        self.0.iter().any(|wish| {
+            // Relaxed: nothing is read that the number would have to bring.
+            wish.compare_exchange(0, number.into(), Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        })
+    }
+
+    /// Takes those that there are.
+    pub(super) fn take(&self) -> impl Iterator<Item = u32> {
+        // Relaxed: as above; a look first, so that the line stays shared.
+        let some = self.0.iter().filter(|wish| wish.load(Ordering::Relaxed) != 0);
+        // Relaxed: as above.
+        some.map(|wish| wish.swap(0, Ordering::Relaxed) as u32)
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{BUSY, ScopeCounts, Stripes};
+    use super::{BUSY, ScopeCounts, Stripes, Wishes};
     use crate::stats::Caller;
     use crate::sync::reclaim::SHARED_LANE;
 
@@ -140,8 +167,11 @@ mod tests {
                 let counts = &counts;
                 scope.spawn(move || {
                     for _ in 0..MUCH {
-                        counts.count(lane, Caller::Hit, Stripes::default);
-                        counts.count(lane, Caller::Load, Stripes::default);
+                        for what in [Caller::Hit, Caller::Load] {
+                            if counts.count(lane, what) {
+                                counts.widen(Stripes::default);
+                            }
+                        }
                     }
                 });
             }
@@ -153,17 +183,45 @@ mod tests {
     #[test]
     fn threads_without_a_lane_share_no_stripe() {
         let counts = ScopeCounts::<Stripes>::default();
+        let asked = (0..MUCH).filter(|_| counts.count(0, Caller::Miss)).count();
+        assert_eq!(asked, 1);
+        counts.widen(Stripes::default);
+        assert!(counts.busy().is_some(), "it was read much");
         let start = std::sync::Barrier::new(4);
         std::thread::scope(|scope| {
             for _ in 0..4 {
                 scope.spawn(|| {
                     start.wait();
                     for _ in 0..200 * MUCH {
-                        counts.count(SHARED_LANE, Caller::Hit, Stripes::default);
+                        counts.count(SHARED_LANE, Caller::Hit);
                     }
                 });
             }
         });
         assert_eq!(counts.sum()[Caller::Hit as usize], 800 * MUCH);
+    }
+
+    #[test]
+    fn stripes_are_asked_for_again_and_not_made_for_little() {
+        let counts = ScopeCounts::<Stripes>::default();
+        let asked = (1..=3 * BUSY).filter(|_| {
+            counts.widen(Stripes::default);
+            counts.busy().is_none() && counts.count(0, Caller::Hit)
+        });
+        assert_eq!(asked.count(), 1, "made when it was asked for, and not before");
+        let counts = ScopeCounts::<Stripes>::default();
+        let asked: Vec<u64> = (1..=3 * BUSY).filter(|_| counts.count(0, Caller::Hit)).collect();
+        assert_eq!(asked, [BUSY, 2 * BUSY, 3 * BUSY]);
+    }
+
+    #[test]
+    fn wishes_are_taken_once_and_refused_when_there_is_no_room() {
+        let wishes = Wishes::default();
+        assert_eq!(wishes.take().count(), 0);
+        let left: Vec<u32> = (1..=6).filter(|&number| wishes.leave(number)).collect();
+        assert_eq!(left, [1, 2, 3, 4]);
+        assert_eq!(wishes.take().collect::<Vec<_>>(), left);
+        assert!(wishes.leave(5));
+        assert_eq!(wishes.take().collect::<Vec<_>>(), [5]);
     }
 }

@@ -304,11 +304,21 @@ impl Node {
 
     // ---- figures -------------------------------------------------------------------------------
 
+    /// Counts one, from a thread of `lane`. Now and then it says that the scope is read much: then
+    /// [`Trie::wish`](super::trie::Trie::wish) is to be told.
     #[inline]
-    pub(crate) fn count(&self, lane: usize, what: Caller) {
+    pub(crate) fn count(&self, lane: usize, what: Caller) -> bool {
         match &self.far {
-            None => self.counts.count(lane, what, || self.to_near()),
-            Some(far) => far.counts.count(lane, what, Stripes::default),
+            None => self.counts.count(lane, what),
+            Some(far) => far.counts.count(lane, what),
+        }
+    }
+
+    /// Makes what there is for hits of a scope that is read much, if it is. By one thread at a time.
+    pub(crate) fn widen(&self) {
+        match &self.far {
+            None => self.counts.widen(|| self.to_near()),
+            Some(far) => far.counts.widen(Stripes::default),
         }
     }
 

@@ -4,12 +4,13 @@ use super::tree::{LevelId, ScopeTree};
 use crate::error::Error;
 use std::borrow::Cow;
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 /// The id of a scope within its level: any text but the empty one.
 ///
-/// Made from what is a string or refers to one, and from integers. An integer is its decimal text, so 42
-/// and `"42"` are the same scope. Ids are compared whole, so no character in them means anything: `"a/b"`
+/// Made from strings, from a reference to anything that is `AsRef<str>`, and from integers. An integer is its
+/// decimal text, so 42 and `"42"` are the same scope. Ids are compared whole, so no character in them means anything: `"a/b"`
 /// in one level is never `"a"` and `"b"` in two. Where the ids of a path are of different types, make
 /// each a `ScopeId`:
 ///
@@ -112,6 +113,13 @@ impl From<Arc<str>> for ScopeId<'_> {
     }
 }
 
+/// Copies the text; a reference to it does not.
+impl From<Rc<str>> for ScopeId<'_> {
+    fn from(id: Rc<str>) -> Self {
+        Self::from(String::from(&*id))
+    }
+}
+
 macro_rules! from_integers {
     ($($unsigned:ty, $signed:ty;)+) => {$(
         impl From<$unsigned> for ScopeId<'_> {
@@ -165,11 +173,13 @@ impl<'a> Steps<'a> {
         let mut steps = Self { first: [const { None }; SHORT], more: Vec::new(), len: 0 };
         let mut at = from;
         for (level, id) in path {
-            at = tree.step(at, level.as_ref())?;
+            at = tree.step(from, at, level.as_ref())?;
             let step = Step { level: at, id: id.into() };
             if step.id().is_empty() {
                 let fault = format!("the id of the level {:?} is empty", level.as_ref());
-                let remedy = format!("give the levels of {}, each with an id", tree.path_to(at));
+                let path = tree.path_below(from, at).unwrap_or_default();
+                let place = tree.place_of(from);
+                let remedy = format!("give the levels of {path}{place}, each with an id");
                 return Err(Error::scope_path(fault, remedy));
             }
             match steps.first.get_mut(steps.len) {
@@ -179,7 +189,7 @@ impl<'a> Steps<'a> {
             steps.len += 1;
         }
         if steps.len == 0 {
-            let remedy = format!("give at least one level of {tree}, with its id");
+            let remedy = format!("give at least one level with its id; {}", tree.all_below(from));
             return Err(Error::scope_path("the path of the scope is empty".into(), remedy));
         }
         Ok(steps)

@@ -53,8 +53,8 @@ pub(crate) trait Place: Copy {
         false
     }
 
-    /// Counts one for the scope itself.
-    fn count(self, lane: usize, what: Caller);
+    /// Counts one for the scope itself; whether the trie is to be told of it, see [`Node::count`].
+    fn count(self, lane: usize, what: Caller) -> bool;
 
     /// Whether something of this stamp answers here and now. To be asked after it was found: then no sum
     /// here is below its own, see [`Node::sum`].
@@ -106,7 +106,9 @@ impl Place for Global<'_> {
     }
 
     #[inline]
-    fn count(self, _lane: usize, _what: Caller) {}
+    fn count(self, _lane: usize, _what: Caller) -> bool {
+        false
+    }
 }
 
 /// Any scope below the global one.
@@ -169,8 +171,8 @@ impl Place for Inner<'_> {
     }
 
     #[inline]
-    fn count(self, lane: usize, what: Caller) {
-        self.0.count(lane, what);
+    fn count(self, lane: usize, what: Caller) -> bool {
+        self.0.count(lane, what)
     }
 }
 
@@ -204,8 +206,9 @@ impl Place for Busy<'_> {
     }
 
     #[inline]
-    fn count(self, lane: usize, what: Caller) {
+    fn count(self, lane: usize, what: Caller) -> bool {
         self.near.count(lane, what);
+        false
     }
 
     #[inline]

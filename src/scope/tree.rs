@@ -53,7 +53,7 @@ impl LevelId {
 
 /// What the scope above all levels is called where a level is expected.
 const RESERVED: &str = "global";
-const SEPARATOR: char = '/';
+const SEPARATOR: &str = "/";
 /// Far more than anybody names by hand.
 const MAX_LEVELS: usize = 1024;
 /// A read adds up the generations of all levels above it.
@@ -156,19 +156,23 @@ impl ScopeTree {
         level.place().map_or(LevelId::GLOBAL, |at| self.levels[at].parent)
     }
 
-    /// The level `name` if it lies directly below `at`: one step down a path.
-    pub(crate) fn step(&self, at: LevelId, name: &str) -> Result<LevelId, Error> {
+    /// The level `name` if it lies directly below `at`: one step down a path that begins below `base`.
+    pub(crate) fn step(&self, base: LevelId, at: LevelId, name: &str) -> Result<LevelId, Error> {
         let here = |level: &Level| level.parent == at && *level.name == *name;
-        self.levels.iter().position(here).map(LevelId::of).ok_or_else(|| self.misstep(at, name))
+        let found = self.levels.iter().position(here).map(LevelId::of);
+        found.ok_or_else(|| self.misstep(base, at, name))
     }
 
     #[cold]
-    fn misstep(&self, at: LevelId, name: &str) -> Error {
+    fn misstep(&self, base: LevelId, at: LevelId, name: &str) -> Error {
         let Some(level) = self.find(name) else {
             let fault = format!("there is no level {name:?}");
-            return Error::scope_path(fault, format!("the levels are {self}"));
+            return Error::scope_path(fault, self.all_below(base));
         };
-        let right = format!("give the levels of {}", self.path_to(level));
+        let right = match self.path_below(base, level) {
+            Some(path) => format!("give the levels of {path}{}", self.place_of(base)),
+            None => self.all_below(base),
+        };
         let above = std::iter::successors(Some(level), |&level| Some(self.parent(level)));
         let above: Vec<_> = above.take_while(|&level| level != LevelId::GLOBAL).collect();
         let missing = match above.iter().position(|&level| level == at) {
@@ -192,12 +196,43 @@ impl ScopeTree {
 
     /// The chain that ends in a level.
     pub(crate) fn path_to(&self, level: LevelId) -> String {
-        let Some(at) = level.place() else { return RESERVED.into() };
-        let Level { name, parent, .. } = &self.levels[at];
-        match parent.place() {
-            Some(_) => format!("{}{SEPARATOR}{name}", self.path_to(*parent)),
-            None => name.to_string(),
+        self.path_below(LevelId::GLOBAL, level).unwrap_or_else(|| RESERVED.into())
+    }
+
+    /// The rest of that chain below `base`, if it goes through that.
+    pub(crate) fn path_below(&self, base: LevelId, level: LevelId) -> Option<String> {
+        let above = |level: LevelId| level.place().map(|at| self.levels[at].parent);
+        let mut names: Vec<&str> = std::iter::successors(Some(level), |&level| above(level))
+            .take_while(|&level| level != base)
+            .map(|level| self.name(level))
+            .collect();
+        // One that is not below it has gone past the global scope.
+        let is_below = names.last().is_some_and(|top| *top != RESERVED);
+        names.reverse();
+        is_below.then(|| names.join(SEPARATOR))
+    }
+
+    /// Where a path begins, as errors say it.
+    pub(crate) fn place_of(&self, base: LevelId) -> String {
+        if base == LevelId::GLOBAL {
+            return String::new();
         }
+        format!(" below {:?}", self.path_to(base))
+    }
+
+    /// What paths there are below a level.
+    pub(crate) fn all_below(&self, base: LevelId) -> String {
+        match self.chains_below(base) {
+            chains if chains.is_empty() => format!("there are no levels{}", self.place_of(base)),
+            chains => format!("the levels{} are {}", self.place_of(base), chains.join(", ")),
+        }
+    }
+
+    /// The chains of all levels that have none below them, as far as they lie below `base`.
+    fn chains_below(&self, base: LevelId) -> Vec<String> {
+        let ids = (0..self.levels.len()).map(LevelId::of);
+        let is_last = |level: &LevelId| self.levels.iter().all(|other| other.parent != *level);
+        ids.filter(is_last).filter_map(|level| self.path_below(base, level)).collect()
     }
 
     /// How long what is written in a scope of `level` lives by the tree: its own time or that of the
@@ -233,13 +268,7 @@ fn check_name(name: &str, chain: &str) -> Result<(), Error> {
 /// The chains of all levels that have none below them.
 impl fmt::Display for ScopeTree {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ids = (0..self.levels.len()).map(LevelId::of);
-        let is_last = |level: &LevelId| self.levels.iter().all(|other| other.parent != *level);
-        for (i, level) in ids.filter(is_last).enumerate() {
-            let between = if i == 0 { "" } else { ", " };
-            write!(f, "{between}{}", self.path_to(level))?;
-        }
-        Ok(())
+        f.write_str(&self.chains_below(LevelId::GLOBAL).join(", "))
     }
 }
 
@@ -252,9 +281,14 @@ mod tests {
     fn chains_merge_where_they_begin_alike() {
         let tree = ScopeTree::new(["a/b/c", "a/b/d", "e", "a/b"]).expect("valid");
         assert_eq!(tree.to_string(), "a/b/c, a/b/d, e");
-        let a = tree.step(LevelId::GLOBAL, "a").expect("a root");
-        let b = tree.step(a, "b").expect("below it");
-        assert_eq!(tree.path_to(tree.step(b, "d").expect("the second")), "a/b/d");
+        let root = LevelId::GLOBAL;
+        let a = tree.step(root, root, "a").expect("a root");
+        let b = tree.step(root, a, "b").expect("below it");
+        let d = tree.step(root, b, "d").expect("the second");
+        assert_eq!(tree.path_to(d), "a/b/d");
+        let below = |base| tree.path_below(base, d);
+        assert_eq!([root, a, b].map(below), ["a/b/d", "b/d", "d"].map(|path| Some(path.into())));
+        assert_eq!((below(d), tree.path_below(d, b), tree.path_below(b, root)), (None, None, None));
     }
 
     #[test]

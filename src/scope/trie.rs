@@ -6,6 +6,7 @@
 //! An insertion may wait for another thread that makes a larger table; that is on no path of a read or a
 //! write. Layer: scope.
 
+use super::counts::Wishes;
 use super::node::{Birth, Node};
 use super::numbers::Numbers;
 use super::path::{Step, Steps};
@@ -32,6 +33,8 @@ pub(crate) struct Trie {
     /// Every stamp of a scope that has ended is below this sum. A scope begins with a sum that is not, so
     /// nothing that bears its number from before can pass for its own.
     floor: AtomicU64,
+    /// Scopes that are read much and have not yet what there is for such.
+    wishes: Wishes,
 }
 
 /// A node that nobody uses, and the word under which it was seen so.
@@ -103,6 +106,7 @@ impl Trie {
             numbers: Numbers::new(),
             hasher,
             floor: AtomicU64::new(0),
+            wishes: Wishes::default(),
         }
     }
 
@@ -113,6 +117,17 @@ impl Trie {
     #[inline]
     pub(crate) fn root(&self) -> &Arc<Node> {
         &self.root
+    }
+
+    /// Notes that a scope is read much; whether the shard that grants wishes is to be woken for it.
+    pub(crate) fn wish(&self, number: u32) -> bool {
+        self.wishes.leave(number)
+    }
+
+    /// Gives scopes that are read much their counters. By one shard.
+    pub(crate) fn grant_wishes(&self) {
+        // It may have ended since, and another have its number: that one gets them if it is read as much.
+        self.wishes.take().filter_map(|number| self.numbered(number)).for_each(|node| node.widen());
     }
 
     /// The scope that `steps` lead to from `base`, which the caller uses: in use by the caller now, made

@@ -66,8 +66,6 @@ struct Group<K, V> {
     oldest: EntryRef<K, V>,
     verdict: Result<u32, Fate>,
     age: Age,
-    /// What becomes of the newest if it came too late.
-    late: Fate,
 }
 
 /// `Eq` panicked: nobody knows whether two keys are the same.
@@ -152,13 +150,16 @@ impl<K: Eq, V> Fold<K, V> {
             };
             work.kept.push(false);
             let Some(entry) = entry else { continue };
+            if hanging.kind == Kind::Load && self.is_late(entry) && entry.get().take_by_shard() {
+                work.after_cut.push((entry, Fate::Unpublished));
+                continue;
+            }
             let own = |group: &Group<K, V>| group.stamp() == entry.get().stamp();
             let found = self.group_of(&work.groups, entry, own);
             let Ok(Some(i)) = found else {
                 let age = self.scopes.age(entry.get().stamp());
-                let late = if hanging.kind == Kind::Load { Fate::Unpublished } else { Fate::Late };
-                let verdict = self.verdict(entry, (age, late), found.is_ok());
-                work.groups.push(Group { newest: entry, oldest: entry, verdict, age, late });
+                let verdict = self.verdict(entry, age, found.is_ok());
+                work.groups.push(Group { newest: entry, oldest: entry, verdict, age });
                 continue;
             };
             let group = &mut work.groups[i];
@@ -210,18 +211,19 @@ impl<K: Eq, V> Fold<K, V> {
         self.departures.panics.catch(|| a.key == b.key).ok_or(Unsure)
     }
 
+    /// Whether it was submitted after an eviction of its scope, or the end of its group, was settled.
+    fn is_late(&mut self, entry: EntryRef<K, V>) -> bool {
+        let is_late = matches!(self.groups.standing(&entry.get().key), Standing::Late);
+        is_late || self.scopes.age(entry.get().stamp()) == Age::Late
+    }
+
     /// The weight of a write that is to be kept, or why it is not. One that an eviction has ended is kept
     /// until that is settled, lest an older or a newer write of its key be counted beside it.
-    fn verdict(
-        &mut self,
-        entry: EntryRef<K, V>,
-        (age, late): (Age, Fate),
-        is_newest: bool,
-    ) -> Result<u32, Fate> {
+    fn verdict(&mut self, entry: EntryRef<K, V>, age: Age, is_newest: bool) -> Result<u32, Fate> {
         let (subject, limit) = (entry.get(), self.budget.limit());
         let weight = match self.groups.standing(&subject.key) {
-            Standing::Late => Err(late),
-            Standing::Kept(_) if age == Age::Late => Err(late),
+            Standing::Late => Err(Fate::Late),
+            Standing::Kept(_) if age == Age::Late => Err(Fate::Late),
             Standing::Kept(_) if !is_newest => Err(Fate::Rejected),
             Standing::Kept(of_group) => match (of_group.or(self.weigher.as_ref()), subject.value())
             {
@@ -234,8 +236,8 @@ impl<K: Eq, V> Fold<K, V> {
                 _ => Ok(1),
             },
         };
-        let fate = if weight == Err(late) {
-            late
+        let fate = if weight == Err(Fate::Late) {
+            Fate::Late
         } else if entry.seen().has_expired(&self.clock) {
             Fate::Departs(RemovalCause::Expired)
         } else {
@@ -268,7 +270,7 @@ impl<K: Eq, V> Fold<K, V> {
             let fate = if groups[i + 1..].iter().any(|other| may_be_it(other.newest.get())) {
                 Fate::Evicted
             } else if shard.index.resident(&self.writer, newest.get().hash(), may_be_it).is_some() {
-                groups[i].late
+                Fate::Late
             } else {
                 continue;
             };
@@ -283,7 +285,7 @@ impl<K: Eq, V> Fold<K, V> {
         &mut self,
         older: EntryRef<K, V>,
         newer: EntryRef<K, V>,
-        newer_brings_nothing: bool,
+        newer_is_rejected: bool,
         ended: Option<Fate>,
     ) -> Fate {
         let was = older.get();
@@ -291,7 +293,7 @@ impl<K: Eq, V> Fold<K, V> {
             Fate::Departs(RemovalCause::Expired)
         } else if let Some(fate) = ended {
             fate
-        } else if newer_brings_nothing {
+        } else if newer_is_rejected {
             Fate::Departs(RemovalCause::Removed)
         } else {
             Fate::Departs(RemovalCause::Replaced)
@@ -306,7 +308,7 @@ impl<K: Eq, V> Fold<K, V> {
         };
         let fate = if taken { fate } else { Fate::Taken };
         match fate {
-            _ if newer_brings_nothing => {}
+            _ if newer_is_rejected => {}
             Fate::Departs(RemovalCause::Replaced) => self.departures.counts.updates += 1,
             _ => self.departures.counts.insertions += 1,
         }
@@ -317,7 +319,7 @@ impl<K: Eq, V> Fold<K, V> {
     fn publish(&mut self, shard: &Shard<K, V>, group: &Group<K, V>) -> Fate {
         let newest = group.newest;
         let Some((old, slot)) = self.predecessor(shard, group) else {
-            if !group.brings_nothing_in() {
+            if !group.rejects_its_oldest() {
                 self.departures.counts.insertions += 1;
             }
             return group.verdict.map_or_else(
@@ -339,8 +341,8 @@ impl<K: Eq, V> Fold<K, V> {
         } else {
             None
         };
-        let brings_nothing = group.brings_nothing_in();
-        let old_fate = self.supersede(old, group.oldest, brings_nothing, ended);
+        let rejected = group.rejects_its_oldest();
+        let old_fate = self.supersede(old, group.oldest, rejected, ended);
         let fate = match group.verdict {
             Ok(weight) => {
                 self.exchange(slot, newest, weight);
@@ -461,11 +463,6 @@ impl<K, V> Group<K, V> {
     /// Whether the oldest write so far is the newest and is not kept.
     fn rejects_its_oldest(&self) -> bool {
         self.verdict == Err(Fate::Rejected) && self.oldest == self.newest
-    }
-
-    /// Whether nothing of it is booked that leaves later.
-    fn brings_nothing_in(&self) -> bool {
-        self.rejects_its_oldest() || self.verdict == Err(Fate::Unpublished)
     }
 }
 

@@ -170,6 +170,8 @@ impl<K, V> Shard<K, V> {
                         State::Loading => return (head, Sight::Loading(flight)),
                         // Nobody joins a load that was superseded; one without a value says nothing.
                         State::Superseded | State::Void => {}
+                        // The scope once more: of a load that has ended too late it may say so only now.
+                        _ if !place.holds(flight.entry().stamp()) => {}
                         State::Live | State::Replaced | State::Removed | State::Gone => {
                             return (head, decide(flight.seen(), clock));
                         }

@@ -304,6 +304,9 @@ impl Scopes {
 
     /// Shows the figures that have changed, and forgets scopes that nothing is left of.
     pub(super) fn publish(&mut self) {
+        if self.shard == 0 {
+            self.trie.grant_wishes();
+        }
         while let Some(number) = self.changed.pop() {
             let Some(local) = self.table.get_mut(&number) else { continue };
             local.is_changed = false;

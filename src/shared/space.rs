@@ -377,6 +377,7 @@ pub(crate) struct Within<'a> {
 pub(crate) struct WithinGlobal<'a> {
     global: Global<'a>,
     space: &'a Space,
+    tag: Tag,
 }
 
 impl Place for Within<'_> {
@@ -392,9 +393,9 @@ impl Place for Within<'_> {
     where
         Self: 'd,
     {
-        let Self { node, space, .. } = self;
+        let Self { node, space, tag, .. } = self;
         let is_global = node.parent().is_none();
-        is_global.then(|| WithinGlobal { global: Global::new(node.generation()), space })
+        is_global.then(|| WithinGlobal { global: Global::new(node.generation()), space, tag })
     }
 
     #[inline]
@@ -422,17 +423,16 @@ impl Place for Within<'_> {
         self.time_to_live.or(self.space.options.time_to_live)
     }
 
+    #[inline]
     fn has_ended(self) -> bool {
         self.space.tag() != self.tag
     }
 
     #[inline]
-    fn count(self, lane: usize, what: Caller) {
+    fn count(self, lane: usize, what: Caller) -> bool {
         self.space.counts.count(lane, what);
         // The global scope has what the others have not.
-        if self.node.parent().is_some() {
-            self.node.count(lane, what);
-        }
+        self.node.parent().is_some() && self.node.count(lane, what)
     }
 }
 
@@ -478,7 +478,13 @@ impl Place for WithinGlobal<'_> {
     }
 
     #[inline]
-    fn count(self, lane: usize, what: Caller) {
+    fn has_ended(self) -> bool {
+        self.space.tag() != self.tag
+    }
+
+    #[inline]
+    fn count(self, lane: usize, what: Caller) -> bool {
         self.space.counts.count(lane, what);
+        false
     }
 }

@@ -179,6 +179,7 @@ pub fn a_doubt_hides_nothing() {
         for _ in 0..=BUSY {
             assert_eq!(get(&scope, 1), Some(10));
         }
+        settle(&mut worker, 1);
         let own = scope.clone();
         let reader = rig.spawn(move |rig| {
             assert_eq!([get(&own, 1), get(&own, 1)], [Some(10); 2], "nobody evicted it yet");

@@ -29,6 +29,7 @@ fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
     for _ in 0..=BUSY {
         node.count(0, Caller::Hit);
     }
+    node.widen();
     Arc::new(node)
 }
 
