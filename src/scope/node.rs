@@ -314,7 +314,7 @@ impl Node {
         }
     }
 
-    /// Makes what there is for hits of a scope that is read much, if it is. By one thread at a time.
+    /// Makes what there is for hits of a scope that is read much.
     pub(crate) fn widen(&self) {
         match &self.far {
             None => self.counts.widen(|| self.to_near()),

@@ -126,7 +126,7 @@ impl Trie {
 
     /// Gives scopes that are read much their counters. By one shard.
     pub(crate) fn grant_wishes(&self) {
-        // It may have ended since, and another have its number: that one gets them if it is read as much.
+        // It may have ended since, and another have its number: then that one gets them.
         self.wishes.take().filter_map(|number| self.numbered(number)).for_each(|node| node.widen());
     }
 

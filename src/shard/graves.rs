@@ -24,7 +24,7 @@ const SLICE: usize = 256;
 
 /// What a batch holds.
 pub(super) enum Remains<K, V> {
-    /// An entry, and why it left; no cause if nobody ever saw it.
+    /// An entry, and why it left; no cause if nobody is told.
     Entry(EntryRef<K, V>, Option<RemovalCause>),
     /// A flight, a farewell or a base that left its chain.
     Op(OpRef<K, V>),
@@ -46,7 +46,7 @@ pub(super) struct Departed<K, V> {
     /// If it ever had one.
     pub(super) value: Option<V>,
     pub(super) stamp: ScopeStamp,
-    /// Why it left, if anybody saw it.
+    /// Why it left, if anybody is told.
     pub(super) cause: Option<RemovalCause>,
 }
 

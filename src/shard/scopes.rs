@@ -25,7 +25,7 @@ pub(super) enum Age {
     /// One has, whose command this shard has not heard and settled: other operations that were issued
     /// before it may still be on their way, and the command will count the newest of them.
     Ended,
-    /// One has that is settled. It was submitted after, so nobody has ever seen it and nobody counts it.
+    /// One has that is settled. It was submitted after, so whoever meets it passes it by, and nobody counts it.
     Late,
 }
 

@@ -27,8 +27,8 @@ const ONE: u64 = 1 << STATE_BITS;
 #[repr(u64)]
 enum Sleep {
     Awake = 0,
-    /// For about a millisecond, because there was activity lately: woken only by a large backlog or a
-    /// command, so that a steady trickle of writes costs its callers no system call.
+    /// For about a millisecond, because there was activity lately: woken only by a large backlog or by who
+    /// calls it, so that a steady trickle of writes costs its callers no system call.
     Light = 1,
     /// Until the next timer, or for ever: woken by anything.
     Deep = 2,

@@ -4,6 +4,9 @@ use super::{ACME, cache, flush};
 use crate::support::{Gate, Ledger, bounded, ms};
 use cacheado::testing::ManualClock;
 use cacheado::{Namespace, Reply, SharedCache};
+use equivalent::Equivalent;
+use std::cell::RefCell;
+use std::hash::{Hash, Hasher};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
@@ -188,6 +191,57 @@ fn a_load_that_began_before_a_clear_is_not_joined_after() {
 
 /// Of a key there is one live entry at a time, so no clear counts more than there are keys, whatever comes
 /// late; and what clears and writers did adds up.
+/// Whether a key is found, by one of the ways to look.
+type Read = fn(&Namespace<u64, u64>, &Asked<'_>) -> bool;
+
+/// A key that is asked for, and what happens while it is compared with the one that is found.
+struct Asked<'a>(u64, &'a dyn Fn());
+
+impl Hash for Asked<'_> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl Equivalent<u64> for Asked<'_> {
+    fn equivalent(&self, key: &u64) -> bool {
+        self.1();
+        self.0 == *key
+    }
+}
+
+#[test]
+fn a_read_does_not_give_what_was_cleared_while_it_looked() {
+    bounded(|| {
+        let cache = one_shard(100);
+        let names: Namespace<u64, u64> = cache.namespace("names").expect("new");
+        let acme = names.scope(ACME).expect("valid");
+        for space in [&names, &acme] {
+            let reads: [Read; 4] = [
+                |space, key| space.get(key).is_some(),
+                |space, key| space.peek(key).is_some(),
+                |space, key| space.contains_key(key),
+                |space, key| space.pin().get(key).is_some(),
+            ];
+            for (nth, read) in reads.into_iter().enumerate() {
+                space.insert(1, 1);
+                flush(&cache);
+                // Else the shard might have taken it out by now.
+                let stuck = Stuck::hold(&cache);
+                let cleared = RefCell::new(None);
+                let clear = || *cleared.borrow_mut() = Some(names.clear());
+                assert!(!read(space, &Asked(1, &clear)), "the {nth}. way");
+                drop(stuck);
+                assert_eq!(cleared.take().map(count), Some(1));
+                space.insert(1, 1);
+                assert!(read(space, &Asked(1, &|| ())), "the {nth}. way");
+                assert_eq!(count(names.clear()), 1);
+            }
+        }
+        books_balance(&cache);
+    });
+}
+
 #[test]
 fn no_key_is_counted_twice_while_writers_are_late() {
     const KEYS: u64 = 3_000;
