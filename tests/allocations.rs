@@ -1,4 +1,4 @@
-//! A hit of a namespace allocates nothing, whatever the types, nor a write that finds the memory of an entry that left. A test program of its own, because the
+//! A hit of a namespace or of a scope allocates nothing, whatever the types, nor a write that finds the memory of an entry that left. A test program of its own, because the
 //! allocator counts for the whole process.
 
 use allocation_counter::measure;

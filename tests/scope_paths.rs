@@ -3,6 +3,7 @@
 use crate::scopes::{Cache, put};
 use crate::support::{builder, cache, flush, ms, on_each_shape};
 use cacheado::{Error, ScopeId, ScopeTree, ScopedHandle};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -54,7 +55,8 @@ fn an_integer_and_its_text_are_one_id() {
     put(&user, "k", 2);
     assert_eq!(number.scope([("user", "-7")]).expect("a right path").get("k"), Some(2));
     let (boxed, shared): (Box<str>, Arc<str>) = ("42".into(), "42".into());
-    for id in [ScopeId::from(boxed), ScopeId::from(&shared), ScopeId::from(shared.clone())] {
+    let own: Rc<str> = "42".into();
+    for id in [boxed.into(), ScopeId::from(&shared), shared.clone().into(), own.into()] {
         assert_eq!(cache.scope([("organization", id)]).expect("a right path").get("k"), Some(1));
     }
 }

@@ -189,8 +189,6 @@ fn a_load_that_began_before_a_clear_is_not_joined_after() {
     });
 }
 
-/// Of a key there is one live entry at a time, so no clear counts more than there are keys, whatever comes
-/// late; and what clears and writers did adds up.
 /// Whether a key is found, by one of the ways to look.
 type Read = fn(&Namespace<u64, u64>, &Asked<'_>) -> bool;
 
@@ -242,6 +240,8 @@ fn a_read_does_not_give_what_was_cleared_while_it_looked() {
     });
 }
 
+/// Of a key there is one live entry at a time, so no clear counts more than there are keys, whatever comes
+/// late; and what clears and writers did adds up.
 #[test]
 fn no_key_is_counted_twice_while_writers_are_late() {
     const KEYS: u64 = 3_000;
