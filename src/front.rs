@@ -14,6 +14,7 @@ use crate::scope::snapshot::{ScopeFigure, ScopeReport, ScopeStats, ScopesSnapsho
 use crate::scope::trie::{Idle, Trie};
 use crate::shard::Shard;
 use crate::shard::command::Command;
+use crate::shard::docket::Eviction;
 use crate::shard::entry::{Entry, Expiry, Span, Validity};
 use crate::shard::hash::KeyHash;
 use crate::shard::pending::Draft;
@@ -224,10 +225,11 @@ impl<K, V> Front<K, V> {
 
     /// Evicts a scope and those below it.
     pub(crate) fn evict(&self, node: &Arc<Node>) -> Reply<u64> {
-        let generation = node.evict();
+        let eviction = Arc::new(Eviction::new(node));
         self.leave_with_all(
             |a, b| a + b,
-            |answer| Command::Evict { node: Arc::clone(node), generation, answer },
+            |answer| Command::Evict(Arc::clone(&eviction), answer),
+            || eviction.begin(&self.trie),
         )
     }
 
@@ -391,19 +393,22 @@ impl<K, V> Front<K, V> {
         Reply::sum_of(self.shards.len(), add, |i, answer| self.shards[i].send(command(answer)))
     }
 
-    /// As `ask_all`, for who does not wait for the answer: wakes one shard, which wakes others.
+    /// As `ask_all`, for who does not wait for the answer: wakes one shard, which wakes others. What the commands
+    /// are about is done once all have theirs, before any is woken.
     pub(crate) fn leave_with_all<T>(
         &self,
         add: fn(T, T) -> T,
         mut command: impl FnMut(Responder<T>) -> Command<K, V>,
+        then: impl FnOnce(),
     ) -> Reply<T> {
         if self.is_forked() {
+            then();
             return Reply::refused(Error::forked());
         }
         let mut commands = Vec::with_capacity(self.shards.len());
         let reply =
             Reply::sum_of(self.shards.len(), add, |_, answer| commands.push(command(answer)));
-        rouse::leave_with_all(&self.shards, commands);
+        rouse::leave_with_all(&self.shards, commands, then);
         reply
     }
 

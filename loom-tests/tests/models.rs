@@ -79,6 +79,9 @@ models! {
         fn a_number_has_one_owner();
         fn an_eviction_ends_what_was_issued_before();
         fn an_eviction_counts_what_was_read();
+        fn each_eviction_counts_its_own();
+        fn what_comes_late_is_not_counted();
+        fn a_key_is_counted_once();
         fn an_evicted_entry_does_not_come_back();
         fn a_doubt_hides_nothing();
         fn no_load_is_joined_across_an_eviction();
@@ -86,6 +89,7 @@ models! {
     }
     spaces {
         fn a_clear_ends_what_was_written_before();
+        fn a_full_cache_counts_a_clear_once();
         fn no_load_outlives_a_clear();
         fn no_load_is_joined_across_a_clear();
         fn an_ended_scope_answers_nothing();
@@ -93,6 +97,8 @@ models! {
     sums {
         fn a_stamp_brings_its_evictions();
         fn what_is_kept_had_ended();
+        fn each_eviction_raises_once();
+        fn who_ends_an_eviction_hands_it_on();
         fn a_sum_has_each_scope_once();
     }
     budget {

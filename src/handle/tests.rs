@@ -2,6 +2,7 @@
 
 use super::CacheHandle;
 use crate::shard::command::Command;
+use crate::shard::docket::Eviction;
 use crate::{Error, RemovalCause};
 use std::future::Future;
 use std::io::Write;
@@ -167,6 +168,33 @@ fn a_scope_that_is_read_much_is_given_counters_by_a_shard() {
     let (few, before) = (10, scope.stats().own().hits());
     (0..few).for_each(|_| assert!(scope.get(&1).is_some()));
     assert_eq!(scope.stats().own().hits(), before + few);
+}
+
+/// Who evicts is interrupted before the eviction begins, though every shard has its command: nobody waits for it, and it
+/// counts what is there when it begins.
+#[test]
+fn an_eviction_that_was_heard_of_and_has_not_begun_holds_up_nobody() {
+    let cache: Cache = CacheHandle::builder().shards(2).build().expect("valid");
+    let above = cache.scope([("organization", "acme")]).expect("a valid path");
+    let scope = above.scope([("user", "u")]).expect("a valid path");
+    (0..10).for_each(|key| scope.insert(key, Arc::new(key)));
+    let eviction = Arc::new(Eviction::new(above.node()));
+    let front = above.front();
+    let first = front.leave_with_all(
+        |a, b| a + b,
+        |answer| Command::Evict(Arc::clone(&eviction), answer),
+        || {
+            cache.flush().wait().expect("the shards live");
+            assert!(scope.get(&1).is_some(), "it has not begun");
+            let second = scope.evict();
+            assert_eq!((scope.get(&1), second.wait().ok()), (None, Some(10)));
+            scope.insert(1, Arc::new(1));
+            cache.flush().wait().expect("the shards live");
+            eviction.begin(&front.trie);
+            assert_eq!(scope.get(&1), None);
+        },
+    );
+    assert_eq!(first.wait().ok(), Some(1));
 }
 
 /// The first shard, which wakes the others for an eviction, stands in the listener: they sweep all the same.

@@ -36,7 +36,7 @@ pub(crate) const GLOBAL: u32 = 0;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct ScopeStamp(u64);
 
-/// Room for the number of a scope; above it are 2^40 generations.
+/// Room for the number of a scope; above it are 2^39 evictions.
 const SCOPE_BITS: u32 = 24;
 const SCOPE: u64 = (1 << SCOPE_BITS) - 1;
 

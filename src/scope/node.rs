@@ -7,7 +7,7 @@
 
 use super::counts::{KINDS, ScopeCounts, Stripes};
 use super::estate::{Estate, Version};
-use super::near::{AllEvictions, NEAR, Near};
+use super::near::{AllEvictions, Begun, NEAR, Near};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
@@ -64,7 +64,7 @@ struct Far {
 struct Seen {
     /// All that was submitted before this generation began has been folded.
     settled: tally::AtomicU64,
-    /// The evictions up to this generation have been answered.
+    /// As many evictions have been answered as make this generation of the first.
     answered: tally::AtomicU64,
 }
 
@@ -213,9 +213,9 @@ impl Node {
     }
 
     /// Ends the current generation: what this scope and those below it hold is dead for every reader from
-    /// now on. Returns the new one.
-    pub(crate) fn evict(&self) -> u64 {
-        self.all.evict(self.generation())
+    /// now on. `find` finds other scopes in use by their numbers.
+    pub(crate) fn evict(&self, find: impl Fn(u32) -> Option<Generation>) -> Begun {
+        self.all.evict(self.number, self.generation(), find)
     }
 
     // ---- who uses it ---------------------------------------------------------------------------
@@ -271,11 +271,6 @@ impl Node {
         self.upward().map(|node| node.seen_by(shard, |seen| &seen.answered)).sum()
     }
 
-    /// The answered generation of this scope alone.
-    pub(crate) fn answered_alone(&self, shard: usize) -> u64 {
-        self.seen_by(shard, |seen| &seen.answered)
-    }
-
     fn seen_by(&self, shard: usize, which: impl Fn(&Seen) -> &tally::AtomicU64) -> u64 {
         // Relaxed: the shard's own, written by nobody else.
         self.seen.get().map_or(self.first, |all| which(&all[shard]).load(tally::Ordering::Relaxed))
@@ -288,10 +283,11 @@ impl Node {
         self.seen(shard, shards).settled.fetch_max(generation, tally::Ordering::Relaxed);
     }
 
-    /// Notes that `shard` answers the eviction that began `generation`. Shard thread only.
-    pub(crate) fn answer(&self, shard: usize, shards: usize, generation: u64) {
+    /// Notes that `shard` answers one eviction. Shard thread only.
+    pub(crate) fn answer(&self, shard: usize, shards: usize) {
+        let answered = &self.seen(shard, shards).answered;
         // Relaxed: the shard's own.
-        self.seen(shard, shards).answered.fetch_max(generation, tally::Ordering::Relaxed);
+        answered.fetch_add(ScopeStamp::GENERATION, tally::Ordering::Relaxed);
     }
 
     fn seen(&self, shard: usize, shards: usize) -> &Seen {
@@ -405,7 +401,7 @@ pub(super) fn sum_of(generations: &[Generation]) -> u64 {
 }
 
 #[inline]
-pub(super) fn generation(of: &AtomicU64) -> u64 {
+pub(crate) fn generation(of: &AtomicU64) -> u64 {
     // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an edge of his
     // own, and then coherence of each variable shows what the other saw.
     of.load(Ordering::Relaxed)

@@ -7,6 +7,7 @@
 //! write. Layer: scope.
 
 use super::counts::Wishes;
+use super::near::Begun;
 use super::node::{Birth, Node};
 use super::numbers::Numbers;
 use super::path::{Step, Steps};
@@ -19,6 +20,8 @@ use equivalent::Equivalent;
 use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
+/// The number of the last scope, and one more, has to have room in a stamp.
+const MOST: u32 = ScopeStamp::GENERATION as u32 - 1;
 /// A thread that only makes scopes removes nothing, so tables that it has replaced would stay with it.
 const LET_GO_EVERY: u32 = 256;
 
@@ -214,7 +217,8 @@ impl Trie {
     /// Makes a node below `parent`, whose use by the caller becomes the node's. Nothing if another was
     /// faster.
     fn seat(&self, parent: &Arc<Node>, step: &Step<'_>) -> Result<Option<Arc<Node>>, Error> {
-        let number = self.numbers.take().ok_or_else(Error::too_many_scopes)?;
+        let number = self.numbers.take().filter(|&number| number < MOST);
+        let number = number.ok_or_else(Error::too_many_scopes)?;
         let path_hash = self.hash_of(parent.path_hash(), step);
         // Relaxed: whoever gave the number back had raised it before, and the number brings that along.
         let floor = self.floor.load(Ordering::Relaxed);
@@ -243,6 +247,15 @@ impl Trie {
     /// The node of a number that entries bear.
     pub(crate) fn numbered(&self, number: u32) -> Option<Arc<Node>> {
         self.numbered.find(&number, |_, node| Arc::clone(node))
+    }
+
+    /// Evicts the scope of a node that the caller uses.
+    pub(crate) fn evict(&self, node: &Node) -> Begun {
+        let generation = |node: &Node| Arc::clone(node.generation());
+        node.evict(|number| match number {
+            GLOBAL => Some(generation(&self.root)),
+            _ => self.numbered.find(&number, |_, node| generation(node)),
+        })
     }
 
     /// Ends a use of a node.

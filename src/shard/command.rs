@@ -1,5 +1,6 @@
 //! Requests about a whole shard: the messages of its mailbox. Layer: shard.
 
+use super::docket::Eviction;
 use super::groups::Group;
 use super::rouse::Rouse;
 use super::streams::Subscriber;
@@ -21,9 +22,8 @@ pub(crate) enum Command<K, V> {
     Flush(Responder<()>),
     /// Answer when the backlog has room.
     Ready(Responder<()>),
-    /// The scope's generation was raised to this one: take out what is older of it and those below it, and
-    /// answer how much was alive.
-    Evict { node: Arc<Node>, generation: u64, answer: Responder<u64> },
+    /// Once it has begun, take out what is older of its scope and those below, and answer how much was alive.
+    Evict(Arc<Eviction>, Responder<u64>),
     /// The group has ended: take out what is of it, and answer how much was alive, `count` of it so far.
     End { group: Arc<Group<K, V>>, count: u64, answer: Responder<u64> },
     /// Nobody uses this scope: pass it on unless entries of it are here, and end it if there are nowhere.

@@ -10,6 +10,7 @@ use super::Shard;
 use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
 use super::entry::{Entry, EntryRef, Kind, Link, State};
+use super::foregone::Foregone;
 use super::graves::{KEPT, Remains};
 use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
@@ -32,6 +33,7 @@ pub(super) struct Fold<K, V> {
     pub(super) departures: Departures<K, V>,
     pub(super) scopes: Scopes,
     pub(super) groups: Groups<K, V>,
+    pub(super) foregone: Foregone<K, V>,
     weigher: Option<Weigher<K, V>>,
     pub(super) budget: Budget,
     pub(super) clock: Clock,
@@ -157,7 +159,7 @@ impl<K: Eq, V> Fold<K, V> {
             let own = |group: &Group<K, V>| group.stamp() == entry.get().stamp();
             let found = self.group_of(&work.groups, entry, own);
             let Ok(Some(i)) = found else {
-                let age = self.scopes.age(entry.get().stamp());
+                let age = self.age(entry.get());
                 let verdict = self.verdict(entry, age, found.is_ok());
                 work.groups.push(Group { newest: entry, oldest: entry, verdict, age });
                 continue;
@@ -214,7 +216,19 @@ impl<K: Eq, V> Fold<K, V> {
     /// Whether it was submitted after an eviction of its scope, or the end of its group, was settled.
     fn is_late(&mut self, entry: EntryRef<K, V>) -> bool {
         let is_late = matches!(self.groups.standing(&entry.get().key), Standing::Late);
-        is_late || self.scopes.age(entry.get().stamp()) == Age::Late
+        is_late || self.age(entry.get()) == Age::Late
+    }
+
+    /// How it stands to evictions of its scope. One that is ended is late if one of its key is counted for the same
+    /// eviction already: that was in a chain that was folded before.
+    fn age(&self, entry: &Entry<K, V>) -> Age {
+        let is_same = |other: &Entry<K, V>| {
+            other.stamp() == entry.stamp() && !matches!(self.same_key(other, entry), Ok(false))
+        };
+        match self.scopes.age(entry.stamp()) {
+            Age::Ended if self.foregone.has(entry.hash(), is_same) => Age::Late,
+            age => age,
+        }
     }
 
     /// The weight of a write that is to be kept, or why it is not. One that an eviction has ended is kept
@@ -438,6 +452,7 @@ impl<K, V> Fold<K, V> {
             budget: Budget::new(settings.capacity),
             clock: settings.clock,
             groups: Groups::new(settings.grouping),
+            foregone: Foregone::new(),
             versions: 0,
             ahead: ReadAhead::default(),
             scratch: Scratch::default(),

@@ -8,7 +8,8 @@
 //!
 //! A read looks into the pending table first and into the index second, and is done. A load that is in
 //! flight is an operation of the pending table too ([`flight`]). Requests about a whole shard are
-//! [`command`]s in its mailbox. What leaves the cache is accounted for in [`departures`].
+//! [`command`]s in its mailbox; evictions of scopes have their order in the [`docket`], and what leaves before
+//! its eviction is settled is kept in mind as [`foregone`]. What leaves the cache is accounted for in [`departures`].
 //!
 //! Layer: shard; knows the store and the base, not the handles above it.
 
@@ -18,9 +19,11 @@ pub(crate) mod blocks;
 pub(crate) mod budget;
 pub(crate) mod command;
 pub(crate) mod departures;
+pub(crate) mod docket;
 pub(crate) mod entry;
 pub(crate) mod flight;
 pub(crate) mod fold;
+mod foregone;
 mod graves;
 pub(crate) mod groups;
 pub(crate) mod hash;

@@ -11,10 +11,11 @@ use super::Shard;
 use super::command::{Command, Message};
 use std::sync::Arc;
 
-/// Leaves every shard one of the `commands`, and sees to it that all come to them.
+/// Leaves every shard one of the `commands`, does what they are about, and sees to it that all come to them.
 pub(crate) fn leave_with_all<K, V>(
     shards: &Arc<[Shard<K, V>]>,
     commands: impl IntoIterator<Item = Command<K, V>>,
+    then: impl FnOnce(),
 ) {
     let mut heeding = vec![0];
     // The last first: a shard may be awake and take its message at once, and those whom it wakes then, whose
@@ -28,6 +29,7 @@ pub(crate) fn leave_with_all<K, V>(
         };
         shards[number].leave(Message { command, rouse });
     }
+    then();
     heeding.into_iter().filter_map(|number| shards.get(number)).for_each(Shard::heed);
 }
 

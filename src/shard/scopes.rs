@@ -222,12 +222,12 @@ impl Scopes {
         self.table.get(&number)?.roll.first()
     }
 
-    /// What an eviction answers for in one scope that has been swept.
-    pub(super) fn collect(&mut self, number: u32, node: &Node, generation: u64) -> u64 {
+    /// What an eviction answers for in one scope that has been swept: what it had before any eviction that is not
+    /// answered yet. What is newer was ended by the next.
+    pub(super) fn collect(&mut self, number: u32) -> u64 {
         let Self { table, changed, shard, .. } = self;
         let Some(local) = table.get_mut(&number) else { return 0 };
-        let rise = generation.saturating_sub(node.answered_alone(*shard));
-        let answered = local.node.answered(*shard) + rise;
+        let answered = local.node.answered(*shard) + ScopeStamp::GENERATION;
         let mut count = 0;
         local.owed.retain(|(of, owed)| {
             let is_due = *of < answered;
@@ -240,8 +240,8 @@ impl Scopes {
     }
 
     /// Notes that an eviction is answered.
-    pub(super) fn answer(&self, node: &Node, generation: u64) {
-        node.answer(self.shard, self.shards, generation);
+    pub(super) fn answer(&self, node: &Node) {
+        node.answer(self.shard, self.shards);
     }
 
     /// The scope that comes after one in a walk over all below `top`.

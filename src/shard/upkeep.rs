@@ -30,8 +30,8 @@ pub(super) enum Bound {
     Held,
     /// It has paid its part.
     Over,
-    /// It would take out what a scope's eviction has ended whose command is still to come: that will make
-    /// room, and wakes the shard. Until then nobody can say what it ended.
+    /// It would take out what an eviction or a clear has ended of which it is still to hear: that will make room,
+    /// and wakes the shard. Until then nobody can say what it ended.
     Awaited,
 }
 
@@ -73,7 +73,7 @@ impl<K, V> Fold<K, V> {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
                 let bound = match self.next_swept().or_else(|| self.store.victim()) {
-                    Some(slot) if pays && self.age_of(slot) != Age::Ended => {
+                    Some(slot) if pays && !self.is_awaited(slot) => {
                         freed += u64::from(self.store.weight_of(slot));
                         self.take_out(shard, slot, RemovalCause::Capacity);
                         continue;
@@ -91,15 +91,13 @@ impl<K, V> Fold<K, V> {
         }
     }
 
-    /// Evicts until no group has more entries here than it may. `false` if it awaits an eviction whose
-    /// command is still to come.
+    /// Evicts until no group has more entries here than it may. `false` if it awaits an eviction or a clear.
     pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) -> bool {
         loop {
             let Self { groups, store, .. } = self;
             let spare = |slot| store.at(slot).is_some_and(|entry| entry.forget_read(store.birth()));
             let Some(slot) = groups.victim(spare) else { return true };
-            if self.age_of(slot) == Age::Ended {
-                // Its scope's eviction will take it out and count it.
+            if self.is_awaited(slot) {
                 return false;
             }
             self.take_out(shard, slot, RemovalCause::Capacity);
@@ -153,12 +151,7 @@ impl<K, V> Fold<K, V> {
 
     /// Takes out residents that the eviction of a scope ended: a bounded slice of them. When it is through,
     /// how many live entries the eviction removed here.
-    pub(super) fn sweep(
-        &mut self,
-        shard: &Shard<K, V>,
-        node: &Arc<Node>,
-        generation: u64,
-    ) -> Option<u64> {
+    pub(super) fn sweep(&mut self, shard: &Shard<K, V>, node: &Arc<Node>) -> Option<u64> {
         let mut sweep = self.scopes.sweep.unwrap_or_else(|| self.scopes.begin(node));
         let mut budget = SWEEP_SLICE;
         if node.number() == GLOBAL {
@@ -171,7 +164,7 @@ impl<K, V> Fold<K, V> {
                 self.take_out(shard, slot, RemovalCause::Scope);
                 continue;
             }
-            sweep.count += self.scopes.collect(number, node, generation);
+            sweep.count += self.scopes.collect(number);
             sweep.at = self.scopes.after(number, node.number());
             self.scopes.sweep = Some(sweep);
         }
@@ -179,8 +172,15 @@ impl<K, V> Fold<K, V> {
             return None;
         }
         self.scopes.sweep = None;
-        self.scopes.answer(node, generation);
+        self.scopes.answer(node);
         Some(sweep.count)
+    }
+
+    /// Whether an eviction or a clear that is not settled has ended a resident: it will take it out and count it, if
+    /// no newer one of its key has come by then.
+    fn is_awaited(&self, slot: Slot) -> bool {
+        let of_group = |entry: EntryRef<K, V>| self.groups.is_awaited(&entry.get().key);
+        self.age_of(slot) == Age::Ended || self.store.at(slot).is_some_and(of_group)
     }
 
     /// The next resident that the sweep under way takes out of the scope that it stands on.
@@ -212,7 +212,7 @@ impl<K, V> Fold<K, V> {
         let fate = self.take(slot, |fold, entry| {
             if fold.scopes.is_settled(entry.stamp()) {
                 Fate::Evicted
-            } else if fold.groups.has_ended(&entry.key) {
+            } else if fold.groups.is_settled(&entry.key) {
                 Fate::Cleared
             } else {
                 Fate::Departs(cause)
@@ -246,8 +246,13 @@ impl<K, V> Fold<K, V> {
             Fate::Resides(slot) => entry.set_slot(Some(slot)),
             Fate::Departs(cause) => self.departures.depart(entry, cause),
             Fate::Evicted => {
-                self.scopes.owe(entry.get().stamp());
-                self.departures.depart(entry, RemovalCause::Scope);
+                let stamp = entry.get().stamp();
+                self.scopes.owe(stamp);
+                if self.scopes.is_settled(stamp) {
+                    self.departures.depart(entry, RemovalCause::Scope);
+                } else {
+                    self.foregone.keep(entry);
+                }
             }
             Fate::Cleared => {
                 self.groups.owe(&entry.get().key);
@@ -257,6 +262,15 @@ impl<K, V> Fold<K, V> {
             Fate::Unpublished => self.departures.retire(Remains::Entry(entry, None)),
             Fate::Rejected => self.departures.reject(entry),
             Fate::Taken => entry.set_slot(None),
+        }
+    }
+
+    /// Notes that all that was submitted before an eviction is folded.
+    pub(super) fn settle(&mut self, node: &Node, generation: u64) {
+        self.scopes.settle(node, generation);
+        let Self { scopes, foregone, departures, .. } = self;
+        for entry in foregone.forget(|stamp| scopes.is_settled(stamp)) {
+            departures.depart(entry, RemovalCause::Scope);
         }
     }
 
@@ -355,6 +369,9 @@ impl<K, V> Fold<K, V> {
 
     /// Frees every entry. The caller has seen to it that no reader is left.
     pub(super) fn raze(&mut self, shard: &Shard<K, V>) {
+        for entry in self.foregone.forget(|_| true) {
+            self.departures.depart(entry, RemovalCause::Scope);
+        }
         self.departures.announce();
         self.budget.book(0);
         let residents: Vec<_> = self.store.iter().map(|(slot, _)| slot).collect();

@@ -7,6 +7,7 @@
 
 use super::Shard;
 use super::command::{Command, Message};
+use super::docket::Docket;
 use super::fold::{Fold, Settings};
 use super::graves::KEPT;
 use super::groups::Group;
@@ -16,7 +17,6 @@ use super::scopes::Scopes;
 use super::signal::{Load, Nap};
 use super::upkeep::Bound;
 use crate::reply::Responder;
-use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -40,14 +40,15 @@ pub(crate) struct Worker<K, V> {
     shards: Arc<[Shard<K, V>]>,
     number: usize,
     fold: Fold<K, V>,
-    /// Commands that have come and are not answered yet, in the order of their coming.
-    commands: VecDeque<Command<K, V>>,
+    /// Commands that have come and are not answered yet, in the order of their coming; each comes after the evictions
+    /// up to some place.
+    commands: VecDeque<(u64, Command<K, V>)>,
     /// Commands that came while a turn was under way: they are for the next.
     later: VecDeque<Command<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
-    /// Evictions of scopes that have come since the last fold.
-    fresh: Vec<(Arc<Node>, u64)>,
+    /// Evictions of scopes that have come and are not answered yet.
+    docket: Docket,
     /// Groups whose end has come since the last fold.
     ended: Vec<Arc<Group<K, V>>>,
     /// Naps since the last turn that had something to do.
@@ -96,7 +97,7 @@ impl<K: Eq, V> Worker<K, V> {
             commands: VecDeque::new(),
             later: VecDeque::new(),
             ready: Vec::new(),
-            fresh: Vec::new(),
+            docket: Docket::default(),
             ended: Vec::new(),
             naps: 0,
             over: false,
@@ -112,7 +113,7 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn run(mut self) {
         crate::shard_thread::enter();
         let died = catch_unwind(AssertUnwindSafe(|| self.live())).is_err();
-        let Self { shards, number, mut fold, commands, later, ready, .. } = self;
+        let Self { shards, number, mut fold, commands, later, ready, docket, .. } = self;
         let shard = &shards[number];
         // The flag first: whoever sends from now on is answered "closed" by his own hand. Those who wait
         // are woken, and a waker that panics must not keep the others waiting.
@@ -125,6 +126,9 @@ impl<K: Eq, V> Worker<K, V> {
             panics.catch(|| drop(command));
         }
         for answer in ready {
+            panics.catch(|| drop(answer));
+        }
+        for answer in docket.into_unanswered() {
             panics.catch(|| drop(answer));
         }
         if died {
@@ -149,7 +153,7 @@ impl<K: Eq, V> Worker<K, V> {
     pub(crate) fn turn(&mut self) -> Next {
         let came = self.take_commands();
         // Who evicts may have read what its writer has not marked yet: that is to be counted.
-        let thorough = !(self.fresh.is_empty() && self.ended.is_empty());
+        let thorough = self.docket.look() || !self.ended.is_empty();
         let (mut folded, mut of_word, mut thin) = (0, 0, true);
         for word in 0..Pending::<K, V>::words() {
             self.give_room(of_word);
@@ -161,8 +165,8 @@ impl<K: Eq, V> Worker<K, V> {
             self.fold.evict(shard, false);
         }
         let shard = &self.shards[self.number];
-        for (node, generation) in self.fresh.drain(..) {
-            self.fold.scopes.settle(&node, generation);
+        for eviction in self.docket.settled() {
+            self.fold.settle(eviction.node(), eviction.generation());
         }
         for group in self.ended.drain(..) {
             self.fold.groups.settle(group);
@@ -246,43 +250,44 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Unsubscribe(scope) => self.fold.departures.forget_streams(scope),
                 // Answered as soon as the fold has made room, not after the commands before it.
                 Command::Ready(answer) => self.ready.push(answer),
-                Command::Evict { node, generation, answer } => {
-                    self.fresh.push((Arc::clone(&node), generation));
-                    self.commands.push_back(Command::Evict { node, generation, answer });
-                }
+                Command::Evict(eviction, answer) => self.docket.hear(eviction, answer),
                 Command::End { group, count, answer } => {
                     self.ended.push(Arc::clone(&group));
-                    self.commands.push_back(Command::End { group, count, answer });
+                    self.put_off(Command::End { group, count, answer });
                 }
                 #[cfg(test)]
                 Command::Die => std::panic::resume_unwind(Box::new("by order of a test")),
                 // At once: a flush that waits for the bound must not hold back what brings it about.
                 Command::Relieve { all_shares } => self.generous |= all_shares,
-                command => self.commands.push_back(command),
+                command => self.put_off(command),
             }
         }
         came
     }
 
-    /// Carries out commands in their order, until one that needs another turn.
+    /// Has a command carried out after those before it, and after the evictions that began before it came.
+    fn put_off(&mut self, command: Command<K, V>) {
+        self.commands.push_back((self.docket.last_begun(), command));
+    }
+
+    /// Carries out commands in their order, until one that needs another turn; the evictions before each, a slice
+    /// at a time.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
         let due = timer == Some(0);
         let (mut ended, mut probes) = (false, 0);
-        while let Some(command) = self.commands.pop_front() {
+        while let Some((after, command)) = self.commands.pop_front() {
             match command {
+                command if self.docket.answered() < after => {
+                    self.commands.push_front((after, command));
+                    break;
+                }
                 Command::Flush(answer) if self.over || due => {
-                    self.commands.push_front(Command::Flush(answer));
+                    self.commands.push_front((after, Command::Flush(answer)));
                     break;
                 }
                 Command::Flush(answer) => {
                     // An answer wakes its asker, and a waker is user code.
                     self.fold.departures.panics.catch(|| answer.answer(Ok(())));
-                }
-                Command::Evict { node, generation, answer } => {
-                    if let Some(answer) = self.sweep(&node, generation, answer) {
-                        self.commands.push_front(Command::Evict { node, generation, answer });
-                    }
-                    return Next::Again;
                 }
                 Command::End { group, count, answer } => {
                     self.end(group, count, answer);
@@ -296,10 +301,11 @@ impl<K: Eq, V> Worker<K, V> {
                     }
                 }
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
-                Command::Subscribe(_)
+                Command::Evict(..)
+                | Command::Subscribe(_)
                 | Command::Unsubscribe(_)
                 | Command::Relieve { .. }
-                | Command::Ready(_) => unreachable!("these are carried out when they come"),
+                | Command::Ready(_) => unreachable!("these are not put off"),
                 Command::Stop => ended = true,
                 #[cfg(test)]
                 Command::Die => unreachable!("the shard died as it came"),
@@ -311,29 +317,23 @@ impl<K: Eq, V> Worker<K, V> {
         }
         match (ended, due) {
             (true, _) => Next::End,
+            _ if self.sweep() => Next::Again,
             (false, true) => Next::Again,
             (false, false) => Next::Idle(timer),
         }
     }
 
-    /// One slice of what an eviction has to take out; gives the responder back if there is more.
-    fn sweep(
-        &mut self,
-        node: &Arc<Node>,
-        generation: u64,
-        answer: Responder<u64>,
-    ) -> Option<Responder<u64>> {
+    /// One slice of what the eviction that is to be answered next has to take out; whether there is one.
+    fn sweep(&mut self) -> bool {
+        let Some(eviction) = self.docket.next().map(Arc::clone) else { return false };
         let shard = &self.shards[self.number];
-        let count = self.fold.sweep(shard, node, generation);
+        let count = self.fold.sweep(shard, eviction.node());
         self.fold.departures.announce();
         self.fold.publish_counts(shard);
-        match count {
-            None => Some(answer),
-            Some(count) => {
-                self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
-                None
-            }
+        if let Some((count, answer)) = count.zip(count.and_then(|_| self.docket.take_next())) {
+            self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
         }
+        true
     }
 
     /// One slice of what the end of a group has to take out; if there is more, the next.
@@ -344,7 +344,8 @@ impl<K: Eq, V> Worker<K, V> {
         self.fold.publish_counts(shard);
         match swept {
             Err(more) => {
-                self.commands.push_front(Command::End { group, count: count + more, answer });
+                // What has begun since comes after it.
+                self.commands.push_front((0, Command::End { group, count: count + more, answer }));
             }
             Ok(rest) => {
                 self.fold.departures.panics.catch(|| answer.answer(Ok(count + rest)));
@@ -386,7 +387,8 @@ impl<K: Eq, V> Worker<K, V> {
             self.rest();
         }
         self.naps = self.naps.saturating_add(1);
-        let unsettled = self.over || (self.clock_by_hand && timer.is_some());
+        let unsettled =
+            self.over || !self.docket.is_clear() || (self.clock_by_hand && timer.is_some());
         let nap = if unsettled || self.naps <= LIGHT_NAPS {
             // A clock that stands just before a timer must not be asked again and again.
             let timer = timer.filter(|_| !self.clock_by_hand);
@@ -409,6 +411,6 @@ impl<K: Eq, V> Worker<K, V> {
         self.later.shrink_to(KEPT);
         self.ready.shrink_to(KEPT);
         self.ended.shrink_to(KEPT);
-        self.fresh.shrink_to(KEPT);
+        self.docket.rest();
     }
 }

@@ -2,9 +2,15 @@
 
 use super::rig::{Ledger, Rig, Tracked, audit, begun, later, poll, search, settle, turns};
 use crate::scope::counts::BUSY;
+use crate::scope::node::generation;
+use crate::scope::place::Inner;
 use crate::{Reply, ScopedHandle};
 use std::cell::Cell;
-use std::task::Poll;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Waker};
 
 const CAPACITY: u64 = 8;
 
@@ -133,6 +139,104 @@ pub fn an_eviction_counts_what_was_read() {
             Some(_) => assert_eq!((count, left), (1, None), "it was there"),
             None => assert!(count == 0 || left.is_none(), "{count} {left:?}"),
         }
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// Of two evictions whose calls overlap, the second called after an entry of after the first was written, each counts the
+/// entry that it ended, whichever of their commands came first.
+pub fn each_eviction_counts_its_own() {
+    search("each_eviction_counts_its_own", 2, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        for key in [1, 2] {
+            scope.insert(key, ledger.value(10));
+        }
+        settle(&mut worker, 1);
+        let above = organization(&rig);
+        let first = rig.spawn(move |_| above.evict());
+        let second = get(&scope, 1).is_none().then(|| {
+            scope.insert(1, ledger.value(11));
+            scope.evict()
+        });
+        settle(&mut worker, 3);
+        let first = first.join().unwrap();
+        settle(&mut worker, 3);
+        assert_eq!(first.wait().ok(), Some(2));
+        if let Some(second) = second {
+            assert_eq!(second.wait().ok(), Some(1));
+        }
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// A write that was issued between two evictions which overlap, and comes when the second is answered: the first, which
+/// is not, does not count it either.
+pub fn what_comes_late_is_not_counted() {
+    search("what_comes_late_is_not_counted", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        let is_answered = Arc::new(AtomicBool::new(false));
+        let above = organization(&rig);
+        let first = rig.spawn(move |_| above.evict());
+        let (books, own, answered) = (ledger.clone(), scope.clone(), Arc::clone(&is_answered));
+        let writer = rig.spawn(move |_| {
+            let (front, place) = (own.front(), Inner(own.node()));
+            let (hash, shard, draft) = front.draft(place, 1, books.value(10), None);
+            // After the stamp was made.
+            let is_early = generation(own.node().generation()) == 0;
+            loom::thread::yield_now();
+            let is_late = is_early && answered.load(Ordering::Relaxed);
+            assert!(shard.offer(hash, draft).is_ok(), "there is room");
+            is_late
+        });
+        loom::thread::yield_now();
+        let mut second = Box::pin(scope.evict());
+        settle(&mut worker, 1);
+        let answer = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        is_answered.store(answer.is_ready(), Ordering::Relaxed);
+        let is_late = writer.join().unwrap();
+        let first = first.join().unwrap();
+        settle(&mut worker, 3);
+        let second = match answer {
+            Poll::Ready(count) => count,
+            Poll::Pending => Pin::into_inner(second).wait(),
+        };
+        let counts = [first.wait(), second].map(|count| count.expect("the shard lives"));
+        let count = counts[0] + counts[1];
+        let left = get(&scope, 1).is_some();
+        assert!(count + u64::from(left) <= 1, "{counts:?} {left}");
+        assert!(count == 0 || !is_late, "{counts:?}: it came after the second was answered");
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
+/// A key's value was replaced by one from after an eviction, that was removed and folded, and then comes what was
+/// written before the eviction: the key is counted once.
+pub fn a_key_is_counted_once() {
+    search("a_key_is_counted_once", 3, || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let scope = user(&rig);
+        scope.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let above = organization(&rig);
+        let evicter = rig.spawn(move |_| above.evict());
+        let (books, own) = (ledger.clone(), scope.clone());
+        let writer = rig.spawn(move |_| own.insert(1, books.value(12)));
+        if get(&scope, 1).is_none() {
+            scope.insert(1, ledger.value(11));
+            settle(&mut worker, 1);
+            drop(scope.remove(&1));
+            settle(&mut worker, 1);
+        }
+        writer.join().unwrap();
+        settle(&mut worker, 1);
+        let reply = evicter.join().unwrap();
+        settle(&mut worker, 3);
+        assert_eq!(reply.wait().ok(), Some(1), "the key had a value");
         audit(&rig, &mut worker, &ledger);
     });
 }

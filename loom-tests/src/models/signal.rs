@@ -109,7 +109,11 @@ pub fn shards_wake_each_other() {
         for (shard, worker) in shards.iter().zip(&workers) {
             shard.signal().bind(worker.thread().clone());
         }
-        rouse::leave_with_all(&shards, [0, 1].map(|_| Command::Relieve { all_shares: false }));
+        rouse::leave_with_all(
+            &shards,
+            [0, 1].map(|_| Command::Relieve { all_shares: false }),
+            || (),
+        );
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
     });

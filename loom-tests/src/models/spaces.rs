@@ -18,9 +18,9 @@ const CAPACITY: u64 = 8;
 
 type Space = Namespace<u64, Tracked>;
 
-fn shared() -> (Space, SharedCache, Worker<AnyKey, AnyValue>) {
+fn shared(capacity: u64) -> (Space, SharedCache, Worker<AnyKey, AnyValue>) {
     let spaces = Spaces::new(hasher(), true);
-    let (rig, worker) = Rig::<AnyValue, AnyKey>::grouped(CAPACITY, Some(spaces.grouping()));
+    let (rig, worker) = Rig::<AnyValue, AnyKey>::grouped(capacity, Some(spaces.grouping()));
     let cache = SharedCache::over(rig.cache.clone(), spaces);
     (cache.namespace("space").expect("new"), cache, worker)
 }
@@ -33,7 +33,7 @@ fn get(space: &Space, key: u64) -> Option<u32> {
 /// loses nothing, and of the key that was there one entry is counted, whatever comes late.
 pub fn a_clear_ends_what_was_written_before() {
     search("a_clear_ends_what_was_written_before", 4, || {
-        let (space, cache, mut worker) = shared();
+        let (space, cache, mut worker) = shared(CAPACITY);
         let ledger = Ledger::default();
         space.insert(1, ledger.value(10));
         settle(&mut worker, 1);
@@ -63,11 +63,38 @@ pub fn a_clear_ends_what_was_written_before() {
     });
 }
 
+/// The cache is full when a namespace is cleared, and what was written to that before comes late: of the key that was
+/// there at most one entry is counted, and what left for the capacity before is none.
+pub fn a_full_cache_counts_a_clear_once() {
+    search("a_full_cache_counts_a_clear_once", 3, || {
+        let (space, cache, mut worker) = shared(1);
+        let other: Space = cache.namespace("other").expect("new");
+        let ledger = Ledger::default();
+        space.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let own = space.clone();
+        let clearer = loom::thread::spawn(move || own.clear());
+        let (books, own) = (ledger.clone(), space.clone());
+        let writer = loom::thread::spawn(move || own.insert(1, books.value(12)));
+        other.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
+        writer.join().unwrap();
+        settle(&mut worker, 1);
+        let reply = clearer.join().unwrap();
+        settle(&mut worker, 4);
+        let stats = cache.stats();
+        balance(&stats, &ledger);
+        let count = reply.wait().expect("the shard lives");
+        assert!(count <= 1, "{count} entries of one key");
+        assert!(cache.len() <= 1, "it is no fuller than it may be");
+    });
+}
+
 /// A load that is in flight when its namespace is cleared, while the shard folds: if it ends after the clear it is
 /// neither stored nor counted.
 pub fn no_load_outlives_a_clear() {
     search("no_load_outlives_a_clear", 4, || {
-        let (space, cache, worker) = shared();
+        let (space, cache, worker) = shared(CAPACITY);
         let ledger = Ledger::default();
         // The edge by which the early one learns that the clear has returned.
         let cleared = Arc::new(AtomicU64::new(0));
@@ -108,7 +135,7 @@ pub fn no_load_outlives_a_clear() {
 /// A load that begins after a clear does not join one that began before.
 pub fn no_load_is_joined_across_a_clear() {
     search("no_load_is_joined_across_a_clear", 3, || {
-        let (space, cache, mut worker) = shared();
+        let (space, cache, mut worker) = shared(CAPACITY);
         let ledger = Ledger::default();
         let (books, own) = (ledger.clone(), space.clone());
         let early = loom::thread::spawn(move || own.get_or_load(&1, || books.value(10)).number());
@@ -141,7 +168,7 @@ pub fn no_load_is_joined_across_a_clear() {
 /// raises its sum to that of what the other holds: the reader does not take that for its own.
 pub fn an_ended_scope_answers_nothing() {
     search("an_ended_scope_answers_nothing", 2, || {
-        let (space, cache, mut worker) = shared();
+        let (space, cache, mut worker) = shared(CAPACITY);
         let ledger = Ledger::default();
         let [ours, theirs] =
             ["a", "b"].map(|id| space.scope([("organization", id)]).expect("a right path"));

@@ -3,7 +3,7 @@
 
 use super::rig::{hasher, search};
 use crate::scope::counts::BUSY;
-use crate::scope::near::Near;
+use crate::scope::near::{Begun, Near};
 use crate::scope::node::{Birth, Node};
 use crate::scope::path::Steps;
 use crate::scope::snapshot::ScopeStats;
@@ -33,6 +33,14 @@ fn below(parent: &Arc<Node>, number: u32) -> Arc<Node> {
     Arc::new(node)
 }
 
+/// Evicts a scope beside another one.
+fn evict(scope: &Node, other: &Node) -> Begun {
+    scope.evict(|number| {
+        let found = [scope, other].into_iter().find(|node| node.number() == number);
+        found.map(|node| Arc::clone(node.generation()))
+    })
+}
+
 fn near(node: &Node) -> &Near {
     node.as_near().expect("it is busy")
 }
@@ -50,8 +58,8 @@ pub fn a_stamp_brings_its_evictions() {
         let scope = below(&above, GLOBAL + 1);
         let slot = Arc::new(AtomicU64::new(0));
         let evicter = {
-            let above = Arc::clone(&above);
-            loom::thread::spawn(move || above.evict())
+            let (above, scope) = (Arc::clone(&above), Arc::clone(&scope));
+            loom::thread::spawn(move || drop(evict(&above, &scope)))
         };
         let maker = {
             let (above, scope, slot) = (above, Arc::clone(&scope), Arc::clone(&slot));
@@ -64,7 +72,7 @@ pub fn a_stamp_brings_its_evictions() {
                 }
             })
         };
-        scope.evict();
+        evict(&scope, scope.parent().expect("it is below"));
         // Acquire: as an entry is found.
         if slot.load(Ordering::Acquire) == 1 {
             assert!(!near(&scope).holds(after(1, &scope)), "the scope was evicted after that");
@@ -77,20 +85,63 @@ pub fn a_stamp_brings_its_evictions() {
     });
 }
 
+/// Two evict, the one twice, and end for each other what is under way: each eviction raises one generation once.
+pub fn each_eviction_raises_once() {
+    search("each_eviction_raises_once", 2, || {
+        let root = Arc::new(Node::root());
+        let [scope, other] = [1, 2].map(|nth| below(&root, GLOBAL + nth));
+        let [scope_too, other_too] = [&scope, &other].map(Arc::clone);
+        let evicter = loom::thread::spawn(move || {
+            [(); 2]
+                .map(|()| evict(&scope_too, &other_too))
+                .map(|begun| (begun.place, begun.generation))
+        });
+        let begun = evict(&other, &scope);
+        let others = evicter.join().unwrap();
+        let nth = |count| count * ScopeStamp::GENERATION;
+        assert_eq!([scope.now(), other.now()], [after(2, &scope), after(1, &other)]);
+        assert_eq!(
+            (others.map(|(_, generation)| generation), begun.generation),
+            ([1, 2].map(nth), nth(1))
+        );
+        let mut places = [others[0].0, others[1].0, begun.place];
+        assert!(places[0] < places[1], "{places:?}");
+        places.sort_unstable();
+        assert_eq!(places, [1, 2, 3].map(nth));
+    });
+}
+
+/// Who ends the eviction of another hands on what that one has raised: a sum that is kept then has it.
+pub fn who_ends_an_eviction_hands_it_on() {
+    search("who_ends_an_eviction_hands_it_on", 3, || {
+        let root = Arc::new(Node::root());
+        let [scope, other] = [1, 2].map(|nth| below(&root, GLOBAL + nth));
+        let [evicter, ender] = [(&scope, &other), (&other, &scope)].map(|(own, other)| {
+            let (own, other) = (Arc::clone(own), Arc::clone(other));
+            loom::thread::spawn(move || drop(evict(&own, &other)))
+        });
+        let near = near(&scope);
+        near.keep();
+        evicter.join().unwrap();
+        assert!(!near.holds(after(0, &scope)), "it was evicted");
+        ender.join().unwrap();
+        near.keep();
+        assert!(near.holds(after(1, &scope)), "nothing is under way");
+    });
+}
+
 /// A sum is added up and kept while the scope is evicted, after another was: who evicted it does not find what
 /// was there.
 pub fn what_is_kept_had_ended() {
     search("what_is_kept_had_ended", 2, || {
         let root = Arc::new(Node::root());
         let [scope, other] = [1, 2].map(|nth| below(&root, GLOBAL + nth));
-        let keeper = {
-            let scope = Arc::clone(&scope);
-            loom::thread::spawn(move || {
-                other.evict();
-                near(&scope).keep();
-            })
-        };
-        scope.evict();
+        let [scope_too, other_too] = [&scope, &other].map(Arc::clone);
+        let keeper = loom::thread::spawn(move || {
+            evict(&other_too, &scope_too);
+            near(&scope_too).keep();
+        });
+        evict(&scope, &other);
         let near = near(&scope);
         assert!(!near.holds(after(0, &scope)), "it was evicted");
         keeper.join().unwrap();
