@@ -183,7 +183,7 @@ impl fmt::Display for Error {
                 write!(f, "{fault}: {remedy}")
             }
             Kind::TooManyScopes => f.write_str(
-                "there are 16,777,215 scopes in use, as many as a cache can tell apart: drop handles of scopes, \
+                "there are 16,777,214 scopes in use, as many as a cache can tell apart: drop handles of scopes, \
                  or let entries expire",
             ),
             Kind::Memory { entries } => write!(

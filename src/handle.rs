@@ -335,7 +335,7 @@ where
     ///
     /// [`Error::is_invalid_scope_path`] if a level is unknown, missing or misplaced or an id is empty: the text
     /// names it and what would be right. Nothing falls back to another scope. Besides,
-    /// [`Error::is_too_many_scopes`] if there are 16,777,215 in use, and [`Error::is_forked`] in a forked child if the
+    /// [`Error::is_too_many_scopes`] if there are 16,777,214 in use, and [`Error::is_forked`] in a forked child if the
     /// scope is not in use.
     pub fn scope<'i, L, I>(
         &self,

@@ -116,8 +116,8 @@ where
     /// are, the caller does none of the work. The reply says how many live entries that removed, when
     /// they have left the store; who replaced, removed or outlived one has taken it from the
     /// count. So has the call of an insertion or a load that comes to its end only after that: what it brings is
-    /// dropped. Evictions of a scope and of one above it at the same time share what they removed between
-    /// them.
+    /// dropped. All evictions of a cache have an order: of two that overlap the one that began first counts what
+    /// both would have removed.
     pub fn evict(&self) -> Reply<u64> {
         self.front.evict(&self.node)
     }
