@@ -3,12 +3,13 @@
 //! 1. [`tree`]: the levels that there may be; configuration.
 //! 2. [`path`]: the ids of one scope, checked against the levels.
 //! 3. [`node`]: a scope at run time: its generation, its figures, and who uses it.
-//! 4. [`near`]: what a hit in a busy scope looks at of it, with the sum of its generations kept.
-//! 5. [`place`]: a scope as who reads or writes there sees it.
-//! 6. [`trie`]: all nodes that are in use, found by path and by number.
-//! 7. [`trim`]: what makes its maps small again.
-//! 8. [`counts`], [`numbers`]: what nodes are made of.
-//! 9. [`snapshot`]: the figures of all scopes at one moment.
+//! 4. [`evictions`]: what raises generations, of one scope after the other.
+//! 5. [`near`]: what a hit in a busy scope looks at of it, with the sum of its generations kept.
+//! 6. [`place`]: a scope as who reads or writes there sees it.
+//! 7. [`trie`]: all nodes that are in use, found by path and by number.
+//! 8. [`trim`]: what makes its maps small again.
+//! 9. [`counts`], [`numbers`]: what nodes are made of.
+//! 10. [`snapshot`]: the figures of all scopes at one moment.
 //!
 //! Every entry carries a [`ScopeStamp`]: the number of its scope and the sum of the generations on the
 //! path to it, as it was when its write was issued or its load began. To end all that a scope and those
@@ -17,6 +18,7 @@
 
 pub(crate) mod counts;
 mod estate;
+pub(crate) mod evictions;
 pub(crate) mod near;
 pub(crate) mod node;
 pub(crate) mod numbers;

@@ -7,7 +7,8 @@
 
 use super::counts::{KINDS, ScopeCounts, Stripes};
 use super::estate::{Estate, Version};
-use super::near::{AllEvictions, Begun, NEAR, Near};
+use super::evictions::{AllEvictions, Begun};
+use super::near::{NEAR, Near};
 use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;

@@ -7,7 +7,7 @@
 //! write. Layer: scope.
 
 use super::counts::Wishes;
-use super::near::Begun;
+use super::evictions::Begun;
 use super::node::{Birth, Node};
 use super::numbers::Numbers;
 use super::path::{Step, Steps};

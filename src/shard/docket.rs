@@ -1,7 +1,7 @@
 //! Evictions of scopes as a shard comes to them: each is heard of before it begins, and answered in the order in
 //! which they began.
 //!
-//! All evictions of a cache begin one after another (`scope/near.rs`), and who evicts leaves every shard the command
+//! All evictions of a cache begin one after another (`scope/evictions.rs`), and who evicts leaves every shard the command
 //! before that. So a shard that has found one begun has the commands of all that began earlier in its mailbox: it
 //! answers none before it has answered those, and each takes what one generation less than the rest would have
 //! left. Invariant: in-order (see `docs/concurrency.md`). Layer: shard.
@@ -9,7 +9,7 @@
 use super::graves::KEPT;
 use crate::reply::Responder;
 use crate::scope::ScopeStamp;
-use crate::scope::near::Begun;
+use crate::scope::evictions::Begun;
 use crate::scope::node::Node;
 use crate::scope::trie::Trie;
 use crate::sync::{AtomicU64, Ordering};

@@ -3,7 +3,8 @@
 
 use super::rig::{hasher, search};
 use crate::scope::counts::BUSY;
-use crate::scope::near::{Begun, Near};
+use crate::scope::evictions::Begun;
+use crate::scope::near::Near;
 use crate::scope::node::{Birth, Node};
 use crate::scope::path::Steps;
 use crate::scope::snapshot::ScopeStats;
