@@ -82,6 +82,7 @@ models! {
         fn each_eviction_counts_its_own();
         fn what_comes_late_is_not_counted();
         fn a_key_is_counted_once();
+        fn a_full_cache_counts_an_eviction_once();
         fn an_evicted_entry_does_not_come_back();
         fn a_doubt_hides_nothing();
         fn no_load_is_joined_across_an_eviction();
@@ -99,6 +100,8 @@ models! {
         fn what_is_kept_had_ended();
         fn each_eviction_raises_once();
         fn who_ends_an_eviction_hands_it_on();
+        fn who_evicts_sees_it_raised();
+        fn evictions_hand_on_what_came_before();
         fn a_sum_has_each_scope_once();
     }
     budget {

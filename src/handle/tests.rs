@@ -197,6 +197,45 @@ fn an_eviction_that_was_heard_of_and_has_not_begun_holds_up_nobody() {
     assert_eq!(first.wait().ok(), Some(1));
 }
 
+/// Who evicts is interrupted when the eviction has begun and the shards do not know it: the capacity holds, the figures add
+/// up, and in the end each entry that was there is counted once.
+#[test]
+fn an_eviction_that_has_begun_unheard_keeps_the_capacity() {
+    const CAPACITY: u64 = 100;
+    let cache: Cache =
+        CacheHandle::builder().shards(1).max_capacity(CAPACITY).build().expect("valid");
+    let scope = cache.scope([("organization", "acme")]).expect("a valid path");
+    let is_sound = || {
+        cache.flush().wait().expect("the shard lives");
+        let stats = cache.stats();
+        let left = stats.evictions() + stats.expirations() + stats.invalidations();
+        assert_eq!((stats.insertions() - left, cache.len()), (stats.len(), stats.len()));
+        assert!(stats.len() <= CAPACITY, "{stats:?}");
+    };
+    (0..9).for_each(|key| scope.insert(key, Arc::new(key)));
+    is_sound();
+    let eviction = Arc::new(Eviction::new(scope.node()));
+    let front = scope.front();
+    let reply = front.leave_with_all(
+        |a, b| a + b,
+        |answer| Command::Evict(Arc::clone(&eviction), answer),
+        || {
+            let begun = front.trie.evict(scope.node());
+            for key in 0..1_000 {
+                cache.insert(key, Arc::new(key));
+                if key % 100 == 0 {
+                    scope.insert(key, Arc::new(key));
+                    is_sound();
+                }
+            }
+            is_sound();
+            eviction.has_begun(begun);
+        },
+    );
+    assert_eq!(reply.wait().ok(), Some(9));
+    is_sound();
+}
+
 /// The first shard, which wakes the others for an eviction, stands in the listener: they sweep all the same.
 #[test]
 fn a_stuck_shard_keeps_no_other_from_its_sweep() {

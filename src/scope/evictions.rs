@@ -39,7 +39,8 @@ impl AllEvictions {
         find: impl Fn(u32) -> Option<Generation>,
     ) -> Begun {
         loop {
-            // Acquire: what the evictions before this one raised is raised [edge: eviction-ended].
+            // Acquire: what the evictions before this one raised is raised, and what came before one that is under way is
+            // handed on with its end [edge: eviction-ended] [edge: eviction-under-way].
             let ended = self.0.load(Ordering::Acquire);
             if let Some(other) = number_in(ended) {
                 if let Some(generation) = find(other) {
@@ -50,9 +51,10 @@ impl AllEvictions {
             // Relaxed: the word was read with an acquire, and nobody raises it before the exchange below has succeeded.
             let before = generation.load(Ordering::Relaxed);
             let under_way = ended | u64::from(number + 1) | parity(before);
-            // Relaxed: a step in the word's history, which hands on what was released before it.
+            // Release: who ends it for this thread has what came before [edge: eviction-under-way]. Relaxed on failure: it
+            // is read again.
             let taken =
-                self.0.compare_exchange(ended, under_way, Ordering::Relaxed, Ordering::Relaxed);
+                self.0.compare_exchange(ended, under_way, Ordering::Release, Ordering::Relaxed);
             if taken.is_ok() {
                 self.raise(generation, under_way);
                 let [place, generation] = [ended, before].map(|of| of + ScopeStamp::GENERATION);
@@ -76,8 +78,9 @@ impl AllEvictions {
                 generation.compare_exchange(before, raised, Ordering::Release, Ordering::Relaxed);
         }
         let ended = (under_way & ENDED) + ScopeStamp::GENERATION;
-        // Release: who counts it as ended sees its generation [edge: eviction-ended]. Relaxed on failure: it has ended.
-        let _ = self.0.compare_exchange(under_way, ended, Ordering::Release, Ordering::Relaxed);
+        // Release: who counts it as ended sees its generation [edge: eviction-ended]. Acquire: if another has ended it this
+        // thread does, too [edge: eviction-ended].
+        let _ = self.0.compare_exchange(under_way, ended, Ordering::Release, Ordering::Acquire);
     }
 
     /// How many there were, as a stamp counts; no such number while one is under way.

@@ -402,7 +402,7 @@ pub(super) fn sum_of(generations: &[Generation]) -> u64 {
 }
 
 #[inline]
-pub(super) fn generation(of: &AtomicU64) -> u64 {
+pub(crate) fn generation(of: &AtomicU64) -> u64 {
     // Relaxed: who learns that an eviction has returned, or finds an entry, does so through an edge of his
     // own, and then coherence of each variable shows what the other saw.
     of.load(Ordering::Relaxed)

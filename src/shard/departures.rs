@@ -104,12 +104,22 @@ impl<K, V> Departures<K, V> {
 
     /// Books an entry that has left chain, index and store, and that the shard alone can retire.
     pub(super) fn depart(&mut self, entry: EntryRef<K, V>, cause: RemovalCause) {
+        self.count(cause);
+        self.tell(entry, cause);
+    }
+
+    /// Counts an entry of which nobody is told yet.
+    pub(super) fn count(&mut self, cause: RemovalCause) {
         match cause {
             RemovalCause::Replaced => {}
             RemovalCause::Removed | RemovalCause::Scope => self.counts.invalidations += 1,
             RemovalCause::Expired => self.counts.expirations += 1,
             RemovalCause::Capacity => self.counts.evictions += 1,
         }
+    }
+
+    /// Has all told of an entry that is counted.
+    pub(super) fn tell(&mut self, entry: EntryRef<K, V>, cause: RemovalCause) {
         self.left.push((entry, cause));
     }
 

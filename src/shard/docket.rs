@@ -54,7 +54,11 @@ impl Eviction {
 
     /// Begins it: what is older is dead for every reader from now on. Once, after every shard was left its command.
     pub(crate) fn begin(&self, trie: &Trie) {
-        let Begun { place, generation } = trie.evict(&self.node);
+        self.has_begun(trie.evict(&self.node));
+    }
+
+    /// Tells the shards that it has begun.
+    pub(crate) fn has_begun(&self, Begun { place, generation }: Begun) {
         // Relaxed: found by who finds the place.
         self.generation.store(generation, Ordering::Relaxed);
         // Release: a shard that finds it begun folds all that came before [edge: eviction-heard].

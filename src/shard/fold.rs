@@ -10,7 +10,7 @@ use super::Shard;
 use super::budget::{Budget, Capacity};
 use super::departures::{Departures, Listener};
 use super::entry::{Entry, EntryRef, Kind, Link, State};
-use super::foregone::Foregone;
+use super::foregone::{End, Foregone};
 use super::graves::{KEPT, Remains};
 use super::groups::{Grouping, Groups, Standing};
 use super::index::IndexWriter;
@@ -220,13 +220,15 @@ impl<K: Eq, V> Fold<K, V> {
     }
 
     /// How it stands to evictions of its scope. One that is ended is late if one of its key is counted for the same
-    /// eviction already: that was in a chain that was folded before.
+    /// eviction or clear already: that was in a chain that was folded before.
     fn age(&self, entry: &Entry<K, V>) -> Age {
-        let is_same = |other: &Entry<K, V>| {
-            other.stamp() == entry.stamp() && !matches!(self.same_key(other, entry), Ok(false))
+        let is_same = |other: &Entry<K, V>, end| {
+            (end == End::Cleared || other.stamp() == entry.stamp())
+                && !matches!(self.same_key(other, entry), Ok(false))
         };
         match self.scopes.age(entry.stamp()) {
-            Age::Ended if self.foregone.has(entry.hash(), is_same) => Age::Late,
+            Age::Late => Age::Late,
+            _ if self.foregone.has(entry.hash(), is_same) => Age::Late,
             age => age,
         }
     }
@@ -452,7 +454,7 @@ impl<K, V> Fold<K, V> {
             budget: Budget::new(settings.capacity),
             clock: settings.clock,
             groups: Groups::new(settings.grouping),
-            foregone: Foregone::new(),
+            foregone: Foregone::default(),
             versions: 0,
             ahead: ReadAhead::default(),
             scratch: Scratch::default(),

@@ -234,9 +234,9 @@ impl<K, V> Groups<K, V> {
         self.table.get(&(self.grouping.as_ref()?.of)(key))
     }
 
-    /// Whether the group of a resident with this key has ended, and that is not settled.
-    pub(super) fn is_awaited(&self, key: &K) -> bool {
-        self.known(key).is_some_and(|local| local.group.has_ended() && !local.is_settled)
+    /// Whether the group of a resident with this key has ended.
+    pub(super) fn has_ended(&self, key: &K) -> bool {
+        self.known(key).is_some_and(|local| local.group.has_ended())
     }
 
     /// Whether the end of its group is settled.

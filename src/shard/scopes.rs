@@ -13,7 +13,7 @@ use crate::scope::trim::Trim;
 use crate::scope::{GLOBAL, ScopeStamp};
 use crate::store::{Members, Roll, Segment, Slot};
 use crate::sync::map::Mix;
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::hash::BuildHasherDefault;
 use std::sync::Arc;
 
@@ -62,7 +62,7 @@ struct Local {
     /// Its residents in the order of their generations.
     roll: Roll,
     /// Departures that an eviction is to answer for, by the generation of what departed.
-    owed: Vec<(u64, u64)>,
+    owed: BTreeMap<u64, u64>,
     /// What is not yet in the node's figures.
     change: Change,
     is_changed: bool,
@@ -198,11 +198,7 @@ impl Scopes {
         }
         let Self { table, changed, .. } = self;
         let Some(local) = table.get_mut(&stamp.scope()) else { return };
-        let generation = stamp.generation();
-        match local.owed.iter_mut().find(|(of, _)| *of == generation) {
-            Some((_, count)) => *count += 1,
-            None => local.owed.push((generation, 1)),
-        }
+        *local.owed.entry(stamp.generation()).or_default() += 1;
         local.note(changed);
     }
 
@@ -228,12 +224,8 @@ impl Scopes {
         let Self { table, changed, shard, .. } = self;
         let Some(local) = table.get_mut(&number) else { return 0 };
         let answered = local.node.answered(*shard) + ScopeStamp::GENERATION;
-        let mut count = 0;
-        local.owed.retain(|(of, owed)| {
-            let is_due = *of < answered;
-            count += if is_due { *owed } else { 0 };
-            !is_due
-        });
+        let not_due = local.owed.split_off(&answered);
+        let count = std::mem::replace(&mut local.owed, not_due).into_values().sum();
         // It was kept while the sweep stood on it.
         local.note(changed);
         count
@@ -366,7 +358,7 @@ impl Local {
         Self {
             node,
             roll: Roll::EMPTY,
-            owed: Vec::new(),
+            owed: BTreeMap::new(),
             change: Change::default(),
             is_changed: false,
             above: GLOBAL,

@@ -8,6 +8,7 @@ use super::Shard;
 use super::command::Visitor;
 use super::entry::{Entry, EntryRef};
 use super::fold::Fold;
+use super::foregone::End;
 use super::graves::Remains;
 use super::groups::Group;
 use super::scopes::Age;
@@ -23,17 +24,6 @@ use std::sync::Arc;
 const EXPIRY_SLICE: u32 = 256;
 /// Entries that one turn takes out after an eviction of a scope, and scopes and slots that it looks at.
 const SWEEP_SLICE: u32 = 1024;
-
-/// How a shard stands to the capacity that all share.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bound {
-    Held,
-    /// It has paid its part.
-    Over,
-    /// It would take out what an eviction or a clear has ended of which it is still to hear: that will make room,
-    /// and wakes the shard. Until then nobody can say what it ended.
-    Awaited,
-}
 
 /// What happens to an entry once it has left its chain. All but the first and the last are decided
 /// together with taking the entry, so each entry departs once.
@@ -59,8 +49,8 @@ pub(super) enum Fate {
 
 impl<K, V> Fold<K, V> {
     /// Evicts until all shards together are within the capacity, or this shard has paid its part
-    /// (`all_shares`: even below its share). First goes what the sweep under way would take next.
-    pub(super) fn evict(&mut self, shard: &Shard<K, V>, all_shares: bool) -> Bound {
+    /// (`all_shares`: even below its share): whether they are. First goes what the sweep under way would take next.
+    pub(super) fn evict(&mut self, shard: &Shard<K, V>, all_shares: bool) -> bool {
         let mut freed = 0;
         loop {
             if freed > 0 {
@@ -72,34 +62,27 @@ impl<K, V> Fold<K, V> {
             while freed < if all_shares { excess.min(1) } else { excess } {
                 let pays =
                     all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
-                let bound = match self.next_swept().or_else(|| self.store.victim()) {
-                    Some(slot) if pays && !self.is_awaited(slot) => {
-                        freed += u64::from(self.store.weight_of(slot));
-                        self.take_out(shard, slot, RemovalCause::Capacity);
-                        continue;
-                    }
-                    Some(_) if pays => Bound::Awaited,
-                    _ => Bound::Over,
+                let victim = self.next_swept().or_else(|| self.store.victim());
+                let Some(slot) = victim.filter(|_| pays) else {
+                    self.account(shard);
+                    self.budget.book(self.store.weight());
+                    return false;
                 };
-                self.account(shard);
-                self.budget.book(self.store.weight());
-                return bound;
+                freed += u64::from(self.store.weight_of(slot));
+                self.take_out(shard, slot, RemovalCause::Capacity);
             }
             if excess == 0 {
-                return Bound::Held;
+                return true;
             }
         }
     }
 
-    /// Evicts until no group has more entries here than it may. `false` if it awaits an eviction or a clear.
-    pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) -> bool {
+    /// Evicts until no group has more entries here than it may.
+    pub(super) fn thin_out(&mut self, shard: &Shard<K, V>) {
         loop {
             let Self { groups, store, .. } = self;
             let spare = |slot| store.at(slot).is_some_and(|entry| entry.forget_read(store.birth()));
-            let Some(slot) = groups.victim(spare) else { return true };
-            if self.is_awaited(slot) {
-                return false;
-            }
+            let Some(slot) = groups.victim(spare) else { return };
             self.take_out(shard, slot, RemovalCause::Capacity);
         }
     }
@@ -176,13 +159,6 @@ impl<K, V> Fold<K, V> {
         Some(sweep.count)
     }
 
-    /// Whether an eviction or a clear that is not settled has ended a resident: it will take it out and count it, if
-    /// no newer one of its key has come by then.
-    fn is_awaited(&self, slot: Slot) -> bool {
-        let of_group = |entry: EntryRef<K, V>| self.groups.is_awaited(&entry.get().key);
-        self.age_of(slot) == Age::Ended || self.store.at(slot).is_some_and(of_group)
-    }
-
     /// The next resident that the sweep under way takes out of the scope that it stands on.
     fn next_swept(&self) -> Option<Slot> {
         let slot = self.scopes.first_of(self.scopes.sweep?.at?)?;
@@ -210,9 +186,9 @@ impl<K, V> Fold<K, V> {
     /// Takes a resident out of store and index.
     pub(super) fn take_out(&mut self, shard: &Shard<K, V>, slot: Slot, cause: RemovalCause) {
         let fate = self.take(slot, |fold, entry| {
-            if fold.scopes.is_settled(entry.stamp()) {
+            if fold.scopes.age(entry.stamp()) != Age::Current {
                 Fate::Evicted
-            } else if fold.groups.is_settled(&entry.key) {
+            } else if fold.groups.has_ended(&entry.key) {
                 Fate::Cleared
             } else {
                 Fate::Departs(cause)
@@ -246,17 +222,12 @@ impl<K, V> Fold<K, V> {
             Fate::Resides(slot) => entry.set_slot(Some(slot)),
             Fate::Departs(cause) => self.departures.depart(entry, cause),
             Fate::Evicted => {
-                let stamp = entry.get().stamp();
-                self.scopes.owe(stamp);
-                if self.scopes.is_settled(stamp) {
-                    self.departures.depart(entry, RemovalCause::Scope);
-                } else {
-                    self.foregone.keep(entry);
-                }
+                self.scopes.owe(entry.get().stamp());
+                self.forgo(entry, End::Evicted);
             }
             Fate::Cleared => {
                 self.groups.owe(&entry.get().key);
-                self.departures.depart(entry, RemovalCause::Scope);
+                self.forgo(entry, End::Cleared);
             }
             Fate::Late => self.departures.depart(entry, RemovalCause::Scope),
             Fate::Unpublished => self.departures.retire(Remains::Entry(entry, None)),
@@ -265,12 +236,29 @@ impl<K, V> Fold<K, V> {
         }
     }
 
-    /// Notes that all that was submitted before an eviction is folded.
-    pub(super) fn settle(&mut self, node: &Node, generation: u64) {
-        self.scopes.settle(node, generation);
-        let Self { scopes, foregone, departures, .. } = self;
-        for entry in foregone.forget(|stamp| scopes.is_settled(stamp)) {
-            departures.depart(entry, RemovalCause::Scope);
+    /// Counts what an eviction or a clear has ended, and keeps it in mind until that is settled.
+    fn forgo(&mut self, entry: EntryRef<K, V>, end: End) {
+        self.departures.count(RemovalCause::Scope);
+        if self.is_settled(entry.get(), end) {
+            self.departures.tell(entry, RemovalCause::Scope);
+        } else {
+            self.foregone.keep(entry, end);
+        }
+    }
+
+    /// Lets go of what was kept in mind for an eviction or a clear that is settled.
+    pub(super) fn let_go(&mut self) {
+        let mut foregone = std::mem::take(&mut self.foregone);
+        for entry in foregone.forget(|entry, end| self.is_settled(entry, end)) {
+            self.departures.tell(entry, RemovalCause::Scope);
+        }
+        self.foregone = foregone;
+    }
+
+    fn is_settled(&self, entry: &Entry<K, V>, end: End) -> bool {
+        match end {
+            End::Evicted => self.scopes.is_settled(entry.stamp()),
+            End::Cleared => self.groups.is_settled(&entry.key),
         }
     }
 
@@ -369,8 +357,8 @@ impl<K, V> Fold<K, V> {
 
     /// Frees every entry. The caller has seen to it that no reader is left.
     pub(super) fn raze(&mut self, shard: &Shard<K, V>) {
-        for entry in self.foregone.forget(|_| true) {
-            self.departures.depart(entry, RemovalCause::Scope);
+        for entry in self.foregone.forget(|_, _| true) {
+            self.departures.tell(entry, RemovalCause::Scope);
         }
         self.departures.announce();
         self.budget.book(0);

@@ -15,7 +15,6 @@ use super::panics::Panics;
 use super::pending::Pending;
 use super::scopes::Scopes;
 use super::signal::{Load, Nap};
-use super::upkeep::Bound;
 use crate::reply::Responder;
 use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
@@ -53,7 +52,7 @@ pub(crate) struct Worker<K, V> {
     ended: Vec<Arc<Group<K, V>>>,
     /// Naps since the last turn that had something to do.
     naps: u32,
-    /// The shards together are over the capacity, and this one has paid its part; or it awaits an eviction.
+    /// The shards together are over the capacity, and this one has paid its part.
     over: bool,
     /// Another shard has asked this one to pay even from below its share.
     generous: bool,
@@ -154,29 +153,31 @@ impl<K: Eq, V> Worker<K, V> {
         let came = self.take_commands();
         // Who evicts may have read what its writer has not marked yet: that is to be counted.
         let thorough = self.docket.look() || !self.ended.is_empty();
-        let (mut folded, mut of_word, mut thin) = (0, 0, true);
+        let (mut folded, mut of_word) = (0, 0);
         for word in 0..Pending::<K, V>::words() {
             self.give_room(of_word);
             let shard = &self.shards[self.number];
             of_word = self.fold.fold_word(shard, word, thorough);
             folded += of_word;
             // Between words, so that a large batch never stands far above the capacity.
-            thin = self.fold.thin_out(shard);
+            self.fold.thin_out(shard);
             self.fold.evict(shard, false);
         }
         let shard = &self.shards[self.number];
         for eviction in self.docket.settled() {
-            self.fold.settle(eviction.node(), eviction.generation());
+            self.fold.scopes.settle(eviction.node(), eviction.generation());
         }
         for group in self.ended.drain(..) {
             self.fold.groups.settle(group);
+        }
+        if thorough {
+            self.fold.let_go();
         }
         shard.signal.folded(came + of_word);
         self.answer_ready();
         let shard = &self.shards[self.number];
         let generous = std::mem::take(&mut self.generous);
-        let bound = self.fold.evict(shard, generous);
-        self.over = bound != Bound::Held || !thin;
+        self.over = !self.fold.evict(shard, generous);
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left.
@@ -186,7 +187,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.wrote |= folded > 0;
         if !self.over {
             (self.wrote, self.asked) = (false, 0);
-        } else if self.wrote && bound == Bound::Over {
+        } else if self.wrote {
             self.ask_relief();
         }
         if came + folded > 0 {

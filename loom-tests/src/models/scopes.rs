@@ -225,6 +225,32 @@ pub fn a_key_is_counted_once() {
     });
 }
 
+/// The cache is full when a scope is evicted, and what was written to that before comes late: of the key that was there
+/// at most one entry is counted.
+pub fn a_full_cache_counts_an_eviction_once() {
+    search("a_full_cache_counts_an_eviction_once", 3, || {
+        let (rig, mut worker) = Rig::new(1);
+        let ledger = Ledger::default();
+        let scope = organization(&rig);
+        scope.insert(1, ledger.value(10));
+        settle(&mut worker, 1);
+        let own = scope.clone();
+        let evicter = rig.spawn(move |_| own.evict());
+        let (books, own) = (ledger.clone(), scope.clone());
+        let writer = rig.spawn(move |_| own.insert(1, books.value(12)));
+        rig.cache.insert(2, ledger.value(20));
+        settle(&mut worker, 1);
+        assert!(rig.cache.len() <= 1, "it is no fuller than it may be");
+        writer.join().unwrap();
+        settle(&mut worker, 1);
+        let reply = evicter.join().unwrap();
+        settle(&mut worker, 3);
+        let count = reply.wait().expect("the shard lives");
+        assert!(count <= 1, "{count} entries of one key");
+        audit(&rig, &mut worker, &ledger);
+    });
+}
+
 /// A reader that has the older view of a scope may see what was evicted, but not after it saw it gone.
 pub fn an_evicted_entry_does_not_come_back() {
     search("an_evicted_entry_does_not_come_back", 4, || {

@@ -5,7 +5,7 @@ use super::rig::{hasher, search};
 use crate::scope::counts::BUSY;
 use crate::scope::evictions::Begun;
 use crate::scope::near::Near;
-use crate::scope::node::{Birth, Node};
+use crate::scope::node::{Birth, Node, generation};
 use crate::scope::path::Steps;
 use crate::scope::snapshot::ScopeStats;
 use crate::scope::tree::{LevelId, ScopeTree};
@@ -128,6 +128,47 @@ pub fn who_ends_an_eviction_hands_it_on() {
         ender.join().unwrap();
         near.keep();
         assert!(near.holds(after(1, &scope)), "nothing is under way");
+    });
+}
+
+/// Who evicts sees his own eviction, though another has ended it.
+pub fn who_evicts_sees_it_raised() {
+    search("who_evicts_sees_it_raised", 2, || {
+        let root = Arc::new(Node::root());
+        let [scope, other] = [1, 2].map(|nth| below(&root, GLOBAL + nth));
+        let [scope_too, other_too] = [&scope, &other].map(Arc::clone);
+        let ender = loom::thread::spawn(move || drop(evict(&other_too, &scope_too)));
+        let begun = evict(&scope, &other);
+        assert_eq!(generation(scope.generation()), begun.generation, "it has returned");
+        ender.join().unwrap();
+    });
+}
+
+/// Who finds the second eviction begun has what came before the first, though he knows nothing else of that.
+pub fn evictions_hand_on_what_came_before() {
+    search("evictions_hand_on_what_came_before", 3, || {
+        let root = Arc::new(Node::root());
+        let scope = below(&root, GLOBAL + 1);
+        let [seen, place] = [(); 2].map(|()| Arc::new(AtomicU64::new(0)));
+        let (own, above, has_seen) = (Arc::clone(&scope), Arc::clone(&root), Arc::clone(&seen));
+        let first = loom::thread::spawn(move || {
+            // Relaxed: it is the eviction that must bring it.
+            has_seen.store(1, Ordering::Relaxed);
+            evict(&own, &above);
+        });
+        let second_place = Arc::clone(&place);
+        let second = loom::thread::spawn(move || {
+            let begun = evict(&scope, &root);
+            // Release: as an eviction says that it has begun.
+            second_place.store(begun.place, Ordering::Release);
+        });
+        // Acquire: as a shard finds it begun.
+        if place.load(Ordering::Acquire) == 2 * ScopeStamp::GENERATION {
+            // Relaxed: as above.
+            assert_eq!(seen.load(Ordering::Relaxed), 1, "the first began before the second");
+        }
+        first.join().unwrap();
+        second.join().unwrap();
     });
 }
 
