@@ -5,8 +5,8 @@
 use crate::support::{bounded, builder, eventually, flush, on_each_shape};
 use cacheado::{CacheHandle, Namespace, Reply, ScopedHandle, SharedCache, Stats};
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Barrier};
 use std::thread;
 use std::time::Instant;
 
@@ -317,6 +317,36 @@ fn nothing_evicted_is_seen_and_nothing_of_another_scope_or_namespace() {
         round += 1;
     }
     eprintln!("{reads:?} reads in {round} storms, {:.1?}", begun.elapsed());
+}
+
+/// Four threads evict a scope, those above it and all at once: each entry is counted by one of them.
+#[test]
+fn evictions_that_overlap_count_each_entry_once() {
+    on_each_shape(|shards| {
+        let cache = builder::<u64, u64>(shards).build().expect("valid settings");
+        let path = [("organization", 1), ("user", 1), ("session", 1)];
+        let scopes: Vec<_> = (1..=3)
+            .map(|level| cache.scope(path[..level].iter().copied()).expect("a right path"))
+            .collect();
+        let start = Barrier::new(4);
+        for round in 0..CALLS / 100 {
+            let each = 1 + round % 50;
+            for (key, scope) in (0..each).flat_map(|key| scopes.iter().map(move |s| (key, s))) {
+                scope.insert(key, round);
+            }
+            let counts: u64 = thread::scope(|threads| {
+                let evict = |level| {
+                    start.wait();
+                    let scope: Option<&ScopedHandle<u64, u64>> = scopes.get(level);
+                    let reply = scope.map_or_else(|| cache.clear(), ScopedHandle::evict);
+                    reply.wait().expect("shards live")
+                };
+                let evictions = [0, 1, 2, 3].map(|level| threads.spawn(move || evict(level)));
+                evictions.into_iter().map(|count| count.join().expect("no panic")).sum()
+            });
+            assert_eq!((counts, cache.len()), (3 * each, 0), "round {round}");
+        }
+    });
 }
 
 /// Eight threads, each in an organization of its own: whatever the others evict, each eviction counts what was there.
