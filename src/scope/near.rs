@@ -22,7 +22,7 @@ pub(super) const NEAR: usize = 4;
 /// pointer and one question to reach it.
 #[repr(C, align(64))]
 pub(crate) struct Near {
-    /// What is to be added to all evictions that have begun for a stamp of now.
+    /// What is to be added to the count of all evictions for a stamp of now.
     kept: AtomicU64,
     all: Arc<AllEvictions>,
     salt: u64,
