@@ -399,7 +399,7 @@ impl<K, V> Front<K, V> {
         &self,
         add: fn(T, T) -> T,
         mut command: impl FnMut(Responder<T>) -> Command<K, V>,
-        then: impl FnOnce(),
+        then: impl FnOnce() -> bool,
     ) -> Reply<T> {
         if self.is_forked() {
             then();

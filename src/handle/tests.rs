@@ -190,8 +190,9 @@ fn an_eviction_that_was_heard_of_and_has_not_begun_holds_up_nobody() {
             assert_eq!((scope.get(&1), second.wait().ok()), (None, Some(10)));
             scope.insert(1, Arc::new(1));
             cache.flush().wait().expect("the shards live");
-            eviction.begin(&front.trie);
+            let wakes_all = eviction.begin(&front.trie);
             assert_eq!(scope.get(&1), None);
+            wakes_all
         },
     );
     assert_eq!(first.wait().ok(), Some(1));
@@ -229,7 +230,7 @@ fn an_eviction_that_has_begun_unheard_keeps_the_capacity() {
                 }
             }
             is_sound();
-            eviction.has_begun(begun);
+            eviction.has_begun(begun)
         },
     );
     assert_eq!(reply.wait().ok(), Some(9));

@@ -20,9 +20,12 @@ use std::sync::Arc;
 pub(crate) struct Eviction {
     node: Arc<Node>,
     generation: AtomicU64,
-    /// Among all evictions, or 0 before it has begun.
+    /// Among all evictions, or 0 before it has begun, or [`AWAITED`] if a shard sleeps that has heard of it.
     place: AtomicU64,
 }
+
+/// Less than any place.
+const AWAITED: u64 = 1;
 
 /// The evictions that one shard has heard of and not yet answered.
 #[derive(Default)]
@@ -53,21 +56,30 @@ impl Eviction {
     }
 
     /// Begins it: what is older is dead for every reader from now on. Once, after every shard was left its command.
-    pub(crate) fn begin(&self, trie: &Trie) {
-        self.has_begun(trie.evict(&self.node));
+    /// Whether all shards are to be woken for it: one of them may sleep that has taken that.
+    pub(crate) fn begin(&self, trie: &Trie) -> bool {
+        self.has_begun(trie.evict(&self.node))
     }
 
-    /// Tells the shards that it has begun.
-    pub(crate) fn has_begun(&self, Begun { place, generation }: Begun) {
+    /// Says that it has begun; whether all shards are to be woken for it.
+    pub(crate) fn has_begun(&self, Begun { place, generation }: Begun) -> bool {
         // Relaxed: found by who finds the place.
         self.generation.store(generation, Ordering::Relaxed);
         // Release: a shard that finds it begun folds all that came before [edge: eviction-heard].
-        self.place.store(place, Ordering::Release);
+        self.place.swap(place, Ordering::Release) == AWAITED
     }
 
-    fn place(&self) -> u64 {
+    /// Its place, if it has begun.
+    fn place(&self) -> Option<u64> {
         // Acquire: what came before it is folded next [edge: eviction-heard].
-        self.place.load(Ordering::Acquire)
+        let place = self.place.load(Ordering::Acquire) & !AWAITED;
+        (place != 0).then_some(place)
+    }
+
+    /// Has the caller's shard be woken when it begins; `false` if it has begun.
+    fn await_begin(&self) -> bool {
+        // Relaxed: one word has one history, so either it is found begun here, or who begins it finds this.
+        self.place.fetch_or(AWAITED, Ordering::Relaxed) <= AWAITED
     }
 }
 
@@ -81,8 +93,7 @@ impl Docket {
     pub(super) fn look(&mut self) -> bool {
         let Self { coming, begun, unsettled, .. } = self;
         for at in (0..coming.len()).rev() {
-            let place = coming[at].0.place();
-            if place != 0 {
+            if let Some(place) = coming[at].0.place() {
                 let (eviction, answer) = coming.swap_remove(at);
                 unsettled.push(Arc::clone(&eviction));
                 begun.insert(place, (eviction, answer));
@@ -121,10 +132,9 @@ impl Docket {
         Some(answer)
     }
 
-    /// Whether there is none that it has heard of. Else who begins it may have found this shard awake, and does not wake
-    /// it again.
-    pub(super) fn is_clear(&self) -> bool {
-        self.coming.is_empty() && self.begun.is_empty()
+    /// Has the shard be woken when what it has heard of begins; `false` if one has.
+    pub(super) fn await_begin(&self) -> bool {
+        self.coming.iter().all(|(eviction, _)| eviction.await_begin())
     }
 
     /// Gives back what is kept for the next ones.

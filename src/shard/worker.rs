@@ -379,6 +379,9 @@ impl<K: Eq, V> Worker<K, V> {
     }
 
     fn sleep(&mut self, timer: Option<u64>) {
+        if !self.docket.await_begin() {
+            return;
+        }
         let timer = timer.map(Duration::from_nanos);
         if self.naps > 0 && !self.over && self.fold.rest_index(&self.shards[self.number]) {
             return;
@@ -388,8 +391,7 @@ impl<K: Eq, V> Worker<K, V> {
             self.rest();
         }
         self.naps = self.naps.saturating_add(1);
-        let unsettled =
-            self.over || !self.docket.is_clear() || (self.clock_by_hand && timer.is_some());
+        let unsettled = self.over || (self.clock_by_hand && timer.is_some());
         let nap = if unsettled || self.naps <= LIGHT_NAPS {
             // A clock that stands just before a timer must not be asked again and again.
             let timer = timer.filter(|_| !self.clock_by_hand);

@@ -297,7 +297,7 @@ impl Spaces {
         };
         ended.end(self.shards);
         let end = |answer| Command::End { group: Arc::clone(&ended), count: 0, answer };
-        front.leave_with_all(|a, b| a + b, end, || ())
+        front.leave_with_all(|a, b| a + b, end, || false)
     }
 }
 

@@ -112,7 +112,7 @@ pub fn shards_wake_each_other() {
         rouse::leave_with_all(
             &shards,
             [0, 1].map(|_| Command::Relieve { all_shares: false }),
-            || (),
+            || false,
         );
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
