@@ -393,8 +393,8 @@ impl<K, V> Front<K, V> {
         Reply::sum_of(self.shards.len(), add, |i, answer| self.shards[i].send(command(answer)))
     }
 
-    /// As `ask_all`, for who does not wait for the answer: wakes one shard, which wakes others. What the commands
-    /// are about is done once all have theirs, before any is woken.
+    /// As `ask_all`, for who does not wait for the answer: wakes one shard, which wakes others, or all if `then` says
+    /// so, which does what the commands are about once all have theirs.
     pub(crate) fn leave_with_all<T>(
         &self,
         add: fn(T, T) -> T,

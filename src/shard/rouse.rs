@@ -9,18 +9,16 @@
 
 use super::Shard;
 use super::command::{Command, Message};
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
-/// Leaves every shard one of the `commands`, does what they are about, and sees to it that all come to them: `then` says
-/// whether one may sleep that has taken its own already. What a waker
-/// panics with that is dropped with the messages of a dead shard goes on after that.
+/// Leaves every shard one of the `commands`, does what they are about, and sees to it that all come to them. `then` says
+/// whether a shard may sleep that has taken its own already.
 pub(crate) fn leave_with_all<K, V>(
     shards: &Arc<[Shard<K, V>]>,
     commands: impl IntoIterator<Item = Command<K, V>>,
     then: impl FnOnce() -> bool,
 ) {
-    let (mut heeding, mut panicked) = (vec![0], None);
+    let mut heeding = vec![0];
     // The last first: a shard may be awake and take its message at once, and those whom it wakes then, whose
     // numbers are greater, must have theirs.
     for (number, command) in (0..shards.len()).rev().zip(commands) {
@@ -30,17 +28,13 @@ pub(crate) fn leave_with_all<K, V>(
             heeding.extend(below(number));
             None
         };
-        let leave = || shards[number].leave(Message { command, rouse });
-        panicked = catch_unwind(AssertUnwindSafe(leave)).err().or(panicked);
+        shards[number].leave(Message { command, rouse });
     }
     if then() {
         // Their messages are counted when they are heeded.
         shards.iter().for_each(|shard| shard.signal().wake());
     }
     heeding.into_iter().filter_map(|number| shards.get(number)).for_each(Shard::heed);
-    if let Some(payload) = panicked {
-        resume_unwind(payload);
-    }
 }
 
 /// Whom a shard wakes.

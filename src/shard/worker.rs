@@ -116,8 +116,8 @@ impl<K: Eq, V> Worker<K, V> {
         let shard = &shards[number];
         // The flag first: whoever sends from now on is answered "closed" by his own hand. Those who wait
         // are woken, and a waker that panics must not keep the others waiting.
+        shard.mailbox.close();
         let panics = Panics::default();
-        while panics.catch(|| shard.mailbox.close()).is_none() {}
         for command in commands {
             panics.catch(|| drop(command));
         }

@@ -7,6 +7,7 @@
 //! finds room, or a load. Layer: base.
 
 use super::{AtomicBool, Ordering};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A queue with many senders and one owner, which can be closed without losing anybody.
 pub(crate) struct Mailbox<T> {
@@ -48,9 +49,11 @@ impl<T> Mailbox<T> {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Drops what is queued. Its asker may panic as he is woken by that: it is nobody's business here, neither the owner's
+    /// nor a sender's, and keeps no other from being answered.
     fn drain(&self) {
         while let Some(message) = self.queue.pop() {
-            drop(message);
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
         }
     }
 }
@@ -101,5 +104,35 @@ impl Order {
         #[cfg(any(cache_loom, cache_shuttle))]
         // AcqRel: flume's lock orders every push and pop [edge: mailbox-queue].
         self.turn.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+#[cfg(all(test, not(cache_shuttle)))]
+mod tests {
+    use super::Mailbox;
+    use std::sync::Arc;
+
+    /// A message whose asker panics as it is dropped.
+    struct Bomb {
+        _alive: Arc<()>,
+    }
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("an asker panics as he is woken");
+        }
+    }
+
+    #[test]
+    fn an_asker_that_panics_concerns_neither_owner_nor_senders() {
+        let alive = Arc::new(());
+        let bomb = || Bomb { _alive: Arc::clone(&alive) };
+        let mailbox = Mailbox::new();
+        mailbox.send(bomb());
+        mailbox.send(bomb());
+        mailbox.close();
+        assert_eq!(Arc::strong_count(&alive), 1, "what was queued is dropped");
+        mailbox.send(bomb());
+        assert_eq!(Arc::strong_count(&alive), 1, "so is what comes later");
     }
 }
