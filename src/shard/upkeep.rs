@@ -162,7 +162,10 @@ impl<K, V> Fold<K, V> {
     /// The next resident that the sweep under way takes out of the scope that it stands on.
     fn next_swept(&self) -> Option<Slot> {
         let slot = self.scopes.first_of(self.scopes.sweep?.at?)?;
-        (self.age_of(slot) == Age::Late).then_some(slot)
+        self.store
+            .at(slot)
+            .is_some_and(|entry| self.scopes.is_settled(entry.get().stamp()))
+            .then_some(slot)
     }
 
     /// Takes out what was ended among the next slots of all. What is left of the slice.
@@ -177,10 +180,6 @@ impl<K, V> Fold<K, V> {
         }
         let looked_at = until - std::mem::replace(from, until);
         SWEEP_SLICE - looked_at
-    }
-
-    fn age_of(&self, slot: Slot) -> Age {
-        self.store.at(slot).map_or(Age::Current, |entry| self.scopes.age(entry.get().stamp()))
     }
 
     /// Takes a resident out of store and index.

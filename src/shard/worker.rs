@@ -331,7 +331,8 @@ impl<K: Eq, V> Worker<K, V> {
         let count = self.fold.sweep(shard, eviction.node());
         self.fold.departures.announce();
         self.fold.publish_counts(shard);
-        if let Some((count, answer)) = count.zip(count.and_then(|_| self.docket.take_next())) {
+        let Some(count) = count else { return true };
+        if let Some(answer) = self.docket.take_next() {
             self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
         }
         true
