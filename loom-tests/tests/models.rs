@@ -63,6 +63,7 @@ models! {
         fn a_command_wakes_a_light_sleeper();
         fn a_late_count_hides_no_command();
         fn shards_wake_each_other();
+        fn who_heard_early_is_woken();
         fn a_deep_chain_waits_for_the_shard();
     }
     mailbox {

@@ -3,7 +3,7 @@
 use super::CacheHandle;
 use crate::shard::command::Command;
 use crate::shard::docket::Eviction;
-use crate::{Error, RemovalCause};
+use crate::{Error, RemovalCause, Reply, ScopedHandle};
 use std::future::Future;
 use std::io::Write;
 use std::pin::{Pin, pin};
@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 type Cache = CacheHandle<u64, Arc<u64>>;
+type Scope = ScopedHandle<u64, Arc<u64>>;
 
 /// Longer than any healthy run takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -170,6 +171,16 @@ fn a_scope_that_is_read_much_is_given_counters_by_a_shard() {
     assert_eq!(scope.stats().own().hits(), before + few);
 }
 
+/// An eviction whose every shard has its command; the rest of it is done by `rest`, which says whether all are to be woken.
+fn evict_by_hand(scope: &Scope, rest: impl FnOnce(&Eviction) -> bool) -> Reply<u64> {
+    let eviction = Arc::new(Eviction::new(scope.node()));
+    scope.front().leave_with_all(
+        |a, b| a + b,
+        |answer| Command::Evict(Arc::clone(&eviction), answer),
+        || rest(&eviction),
+    )
+}
+
 /// Who evicts is interrupted before the eviction begins, though every shard has its command: nobody waits for it, and it
 /// counts what is there when it begins.
 #[test]
@@ -178,23 +189,17 @@ fn an_eviction_that_was_heard_of_and_has_not_begun_holds_up_nobody() {
     let above = cache.scope([("organization", "acme")]).expect("a valid path");
     let scope = above.scope([("user", "u")]).expect("a valid path");
     (0..10).for_each(|key| scope.insert(key, Arc::new(key)));
-    let eviction = Arc::new(Eviction::new(above.node()));
-    let front = above.front();
-    let first = front.leave_with_all(
-        |a, b| a + b,
-        |answer| Command::Evict(Arc::clone(&eviction), answer),
-        || {
-            cache.flush().wait().expect("the shards live");
-            assert!(scope.get(&1).is_some(), "it has not begun");
-            let second = scope.evict();
-            assert_eq!((scope.get(&1), second.wait().ok()), (None, Some(10)));
-            scope.insert(1, Arc::new(1));
-            cache.flush().wait().expect("the shards live");
-            let wakes_all = eviction.begin(&front.trie);
-            assert_eq!(scope.get(&1), None);
-            wakes_all
-        },
-    );
+    let first = evict_by_hand(&above, |eviction| {
+        cache.flush().wait().expect("the shards live");
+        assert!(scope.get(&1).is_some(), "it has not begun");
+        let second = scope.evict();
+        assert_eq!((scope.get(&1), second.wait().ok()), (None, Some(10)));
+        scope.insert(1, Arc::new(1));
+        cache.flush().wait().expect("the shards live");
+        let wakes_all = eviction.begin(&above.front().trie);
+        assert_eq!(scope.get(&1), None);
+        wakes_all
+    });
     assert_eq!(first.wait().ok(), Some(1));
 }
 
@@ -215,24 +220,18 @@ fn an_eviction_that_has_begun_unheard_keeps_the_capacity() {
     };
     (0..9).for_each(|key| scope.insert(key, Arc::new(key)));
     is_sound();
-    let eviction = Arc::new(Eviction::new(scope.node()));
-    let front = scope.front();
-    let reply = front.leave_with_all(
-        |a, b| a + b,
-        |answer| Command::Evict(Arc::clone(&eviction), answer),
-        || {
-            let begun = front.trie.evict(scope.node());
-            for key in 0..1_000 {
-                cache.insert(key, Arc::new(key));
-                if key % 100 == 0 {
-                    scope.insert(key, Arc::new(key));
-                    is_sound();
-                }
+    let reply = evict_by_hand(&scope, |eviction| {
+        let begun = scope.front().trie.evict(scope.node());
+        for key in 0..1_000 {
+            cache.insert(key, Arc::new(key));
+            if key % 100 == 0 {
+                scope.insert(key, Arc::new(key));
+                is_sound();
             }
-            is_sound();
-            eviction.has_begun(begun)
-        },
-    );
+        }
+        is_sound();
+        eviction.has_begun(begun)
+    });
     assert_eq!(reply.wait().ok(), Some(9));
     is_sound();
 }

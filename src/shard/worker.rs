@@ -379,7 +379,8 @@ impl<K: Eq, V> Worker<K, V> {
         }
     }
 
-    fn sleep(&mut self, timer: Option<u64>) {
+    /// Between two turns. Public to the crate for models.
+    pub(crate) fn sleep(&mut self, timer: Option<u64>) {
         if !self.docket.await_begin() {
             return;
         }

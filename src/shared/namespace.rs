@@ -31,7 +31,7 @@ use std::time::Duration;
 /// together. Cheap to clone, to be shared and sent as a handle is; it keeps the cache running, and the scope
 /// in use.
 pub struct Namespace<K, V> {
-    at: ScopedHandle<AnyKey, AnyValue>,
+    pub(crate) at: ScopedHandle<AnyKey, AnyValue>,
     space: Arc<Space>,
     spaces: Arc<Spaces>,
     types: PhantomData<fn() -> (K, V)>,
@@ -51,7 +51,7 @@ where
     }
 
     #[inline]
-    fn place(&self) -> Within<'_> {
+    pub(crate) fn place(&self) -> Within<'_> {
         self.lasting(None)
     }
 

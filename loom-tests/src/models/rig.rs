@@ -111,15 +111,7 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
             threads: Vec::new(),
             process: Process::current(),
         };
-        let settings = Settings {
-            tick_every: Some(1),
-            capacity: Arc::new(Capacity::new(capacity, 1)),
-            weigher: None,
-            listener: None,
-            clock: clock.clone(),
-            grouping,
-            spare_processors: 1,
-        };
+        let settings = settings(Capacity::new(capacity, 1), clock.clone(), grouping);
         let worker = Worker::new(Arc::clone(&shards), 0, Arc::clone(&trie), settings);
         (Self { cache: CacheHandle::from_front(front), shards, trie, clock }, worker)
     }
@@ -158,6 +150,23 @@ impl<V: Send + Sync + 'static, K: Hash + Eq + Send + Sync + 'static> Rig<V, K> {
     ) -> JoinHandle<R> {
         let rig = self.clone();
         loom::thread::spawn(move || contender(&rig))
+    }
+}
+
+/// What a shard of a model is told.
+pub(super) fn settings<K, V>(
+    capacity: Capacity,
+    clock: Clock,
+    grouping: Option<Grouping<K, V>>,
+) -> Settings<K, V> {
+    Settings {
+        tick_every: Some(1),
+        capacity: Arc::new(capacity),
+        weigher: None,
+        listener: None,
+        clock,
+        grouping,
+        spare_processors: 1,
     }
 }
 

@@ -25,6 +25,12 @@ fn get(scope: &Scope, key: u8) -> Option<u32> {
     scope.read(&key, Tracked::number)
 }
 
+/// A write that bears its stamp, and is still to be submitted.
+fn issued(scope: &Scope, key: u8, value: Tracked) -> impl FnOnce() {
+    let (hash, shard, draft) = scope.front().draft(Inner(scope.node()), key, value, None);
+    move || assert!(shard.offer(hash, draft).is_ok(), "there is room")
+}
+
 fn in_use(rig: &Rig<Tracked>) -> usize {
     rig.cache.scopes().wait().expect("at once").reports().len() - 1
 }
@@ -177,12 +183,11 @@ pub fn what_comes_late_is_not_counted() {
         let scope = user(&rig);
         let above = organization(&rig);
         let first = rig.spawn(move |_| above.evict());
-        let (front, place) = (scope.front(), Inner(scope.node()));
-        let (hash, shard, draft) = front.draft(place, 1, ledger.value(10), None);
+        let submit = issued(&scope, 1, ledger.value(10));
         let mut second = Box::pin(scope.evict());
         settle(&mut worker, 1);
         let answer = second.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-        assert!(shard.offer(hash, draft).is_ok(), "there is room");
+        submit();
         let first = first.join().unwrap();
         settle(&mut worker, 3);
         let is_late = answer.is_ready();
@@ -206,8 +211,7 @@ pub fn a_key_is_counted_once() {
         let scope = user(&rig);
         scope.insert(1, ledger.value(10));
         settle(&mut worker, 1);
-        let (front, place) = (scope.front(), Inner(scope.node()));
-        let (hash, shard, draft) = front.draft(place, 1, ledger.value(12), None);
+        let submit = issued(&scope, 1, ledger.value(12));
         let above = organization(&rig);
         let evicter = rig.spawn(move |_| above.evict());
         if get(&scope, 1).is_none() {
@@ -216,7 +220,7 @@ pub fn a_key_is_counted_once() {
             drop(scope.remove(&1));
             settle(&mut worker, 1);
         }
-        assert!(shard.offer(hash, draft).is_ok(), "there is room");
+        submit();
         settle(&mut worker, 1);
         let reply = evicter.join().unwrap();
         settle(&mut worker, 3);
@@ -234,14 +238,13 @@ pub fn a_full_cache_counts_an_eviction_once() {
         let scope = organization(&rig);
         scope.insert(1, ledger.value(10));
         settle(&mut worker, 1);
-        let (front, place) = (scope.front(), Inner(scope.node()));
-        let (hash, shard, draft) = front.draft(place, 1, ledger.value(12), None);
+        let submit = issued(&scope, 1, ledger.value(12));
         let own = scope.clone();
         let evicter = rig.spawn(move |_| own.evict());
         rig.cache.insert(2, ledger.value(20));
         settle(&mut worker, 1);
         assert!(rig.cache.len() <= 1, "it is no fuller than it may be");
-        assert!(shard.offer(hash, draft).is_ok(), "there is room");
+        submit();
         settle(&mut worker, 1);
         let reply = evicter.join().unwrap();
         settle(&mut worker, 3);

@@ -1,11 +1,18 @@
 //! Sleep and wake: no submit and no command leaves the shard asleep.
 
-use super::rig::{Ledger, Rig, audit, search, settle};
+use super::rig::{Ledger, Rig, audit, hasher, search, settings, settle};
+use crate::Reply;
+use crate::clock::Clock;
+use crate::scope::tree::ScopeTree;
+use crate::scope::trie::Trie;
 use crate::shard::Shard;
+use crate::shard::budget::Capacity;
 use crate::shard::command::Command;
+use crate::shard::docket::Eviction;
 use crate::shard::pending::DEPTH_LIMIT;
 use crate::shard::rouse;
 use crate::shard::signal::{Nap, Signal};
+use crate::shard::worker::{Next, Worker};
 use crate::sync::tally;
 use loom::sync::atomic::{AtomicBool, Ordering};
 use std::sync::Arc;
@@ -116,6 +123,54 @@ pub fn shards_wake_each_other() {
         );
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
+    });
+}
+
+/// A shard that is woken early, and takes the command of an eviction before that begins, is woken when it has begun.
+pub fn who_heard_early_is_woken() {
+    search("who_heard_early_is_woken", 3, || {
+        let shard = || Shard::<u8, u32>::new(None, 8).expect("little memory");
+        let shards: Arc<[_]> = Arc::new([shard(), shard()]);
+        let trie = Arc::new(Trie::new(ScopeTree::default(), hasher()));
+        let clock = Clock::manual(Arc::default());
+        let told = settings(Capacity::new(8, 2), clock, None);
+        let mut worker = Worker::new(Arc::clone(&shards), 1, Arc::clone(&trie), told);
+        let all = Arc::clone(&shards);
+        let first = loom::thread::spawn(move || {
+            while all[0].receive().map(drop).is_none() {
+                all[0].signal().sleep(Nap::Deep(None));
+            }
+        });
+        let all = Arc::clone(&shards);
+        let second = loom::thread::spawn(move || {
+            // The first is woken for something else, and wakes this one.
+            all[0].signal().wake();
+            loop {
+                match worker.turn() {
+                    Next::Again => {}
+                    Next::Idle(timer) => worker.sleep(timer),
+                    Next::End => return,
+                }
+            }
+        });
+        for (shard, thread) in shards.iter().zip([&first, &second]) {
+            shard.signal().bind(thread.thread().clone());
+        }
+        let eviction = Arc::new(Eviction::new(trie.root()));
+        let mut commands = Vec::new();
+        let reply = Reply::sum_of(
+            1,
+            |a: u64, b| a + b,
+            |_, answer| {
+                commands.push(Command::Evict(Arc::clone(&eviction), answer));
+            },
+        );
+        commands.push(Command::Relieve { all_shares: false });
+        rouse::leave_with_all(&shards, commands, || eviction.begin(&trie));
+        assert_eq!(reply.wait().ok(), Some(0), "there is nothing");
+        shards[1].send(Command::Stop);
+        first.join().unwrap();
+        second.join().unwrap();
     });
 }
 
