@@ -177,8 +177,9 @@ impl<K, V> Front<K, V> {
         // The shard has died or is the parent's: the value is dropped, as an evicted one would be, and
         // so is the older one, which would be read as if this write had never been.
         let (key, _value) = Entry::take_back(draft);
-        let pinned = reclaim::pin();
-        shard.remove(hash, |k| *k == key, self.validity(place), &pinned);
+        reclaim::pinned(|pinned| {
+            shard.remove(hash, |k| *k == key, self.validity(place), pinned);
+        });
     }
 
     /// As `insert`, but gives key and value back instead of waiting.
@@ -218,9 +219,11 @@ impl<K, V> Front<K, V> {
             // An error means that the shard has died or is the parent's: readers see the removal all the same.
             let _ = self.ready(shard).wait();
         }
-        let pinned = reclaim::pin();
-        let taken = shard.remove(hash, |k| key.equivalent(k), self.validity(place), &pinned)?;
-        Some(read(taken.value()))
+        reclaim::pinned(|pinned| {
+            let is_key = |k: &K| key.equivalent(k);
+            let taken = shard.remove(hash, is_key, self.validity(place), pinned)?;
+            Some(read(taken.value()))
+        })
     }
 
     /// Evicts a scope and those below it.

@@ -113,8 +113,10 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let pinned = reclaim::pin();
-        self.front.find(self.front.global(), key, &pinned).map(|found| found.live.value().clone())
+        reclaim::pinned(|pinned| {
+            let found = self.front.find(self.front.global(), key, pinned)?;
+            Some(found.live.value().clone())
+        })
     }
 
     /// Whether a key has a live value. Never waits, counts nothing, leaves recency alone.
@@ -122,8 +124,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = reclaim::pin();
-        self.front.find(self.front.global(), key, &pinned).is_some()
+        reclaim::pinned(|pinned| self.front.find(self.front.global(), key, pinned).is_some())
     }
 
     /// A view that pins the thread once for many reads and gives references.

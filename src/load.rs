@@ -46,9 +46,10 @@ fn at_hand<K, V, A: Ask<K, V>>(
     place: impl Place,
     ask: &A,
 ) -> Option<A::Value> {
-    let pinned = reclaim::pin();
-    let live = front.glance(place, ask, &pinned)?;
-    Some(A::view(live.value()).clone())
+    reclaim::pinned(|pinned| {
+        let live = front.glance(place, ask, pinned)?;
+        Some(A::view(live.value()).clone())
+    })
 }
 
 impl<K, V, A: Ask<K, V>, P: Place> Call<'_, K, V, A, P> {
@@ -170,17 +171,18 @@ where
     fn step(&mut self) -> Step<'a, K, V, A, P> {
         // Of a claim that was lost. Before the pin: if it is dropped, then under none.
         let mut owned = None;
-        let pinned = reclaim::pin();
+        let guard = reclaim::pin();
+        let pinned = guard.pinned();
         loop {
             let validity = self.front.validity(self.place);
             let (seen, sight) =
-                self.shard.survey(self.hash, |k| self.ask.equivalent(k), validity, &pinned);
+                self.shard.survey(self.hash, |k| self.ask.equivalent(k), validity, pinned);
             match sight {
                 Sight::Live(live) if self.missed => {
                     return Step::Hit(A::view(live.value()).clone());
                 }
                 Sight::Live(live) => {
-                    self.front.hit(self.place, Found { live, shard: self.shard }, &pinned);
+                    self.front.hit(self.place, Found { live, shard: self.shard }, pinned);
                     return Step::Hit(A::view(live.value()).clone());
                 }
                 _ => self.count_miss(pinned.lane()),
@@ -206,7 +208,7 @@ where
             let key = owned.take().unwrap_or_else(|| self.ask.key());
             let span = self.front.span(self.place);
             let draft = Flight::draft(self.hash.local(), self.place.now(), span, key);
-            match self.shard.claim(self.hash, seen, draft, &pinned) {
+            match self.shard.claim(self.hash, seen, draft, pinned) {
                 Ok(permit) => {
                     self.front.count(self.place, pinned.lane(), Caller::Load);
                     return Step::Lead(Leader {
@@ -234,7 +236,7 @@ where
 
     /// The result of a load that nobody else hears of.
     fn alone<E>(&self, result: Result<A::Value, E>) -> Result<A::Value, Arc<E>> {
-        let lane = reclaim::pin().lane();
+        let lane = reclaim::pinned(|pinned| pinned.lane());
         self.front.count(self.place, lane, Caller::Load);
         result.map_err(|error| {
             self.front.count(self.place, lane, Caller::LoadFailure);
@@ -301,7 +303,7 @@ impl<K, V, P: Place> Leader<'_, K, V, P> {
     /// Ends the load without a value.
     fn fail(&mut self, error: Option<&Arc<dyn Any + Send + Sync>>) {
         let Some(permit) = self.permit.take() else { return };
-        self.front.count(self.place, reclaim::pin().lane(), Caller::LoadFailure);
+        self.front.count(self.place, reclaim::pinned(|pinned| pinned.lane()), Caller::LoadFailure);
         let (waiters, _) = self.shard.settle(self.hash, permit, None);
         if let Some(error) = error {
             for waiter in waiters {

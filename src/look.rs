@@ -9,7 +9,7 @@ use crate::scope::place::{Doubt, Place};
 use crate::shard::Shard;
 use crate::shard::entry::Live;
 use crate::stats::Caller;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim::{self, Pinned};
 use equivalent::Equivalent;
 use std::hash::Hash;
 use std::time::Duration;
@@ -32,8 +32,7 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = reclaim::pin();
-        self.look(place, key, &pinned).map(|live| read(live.value()))
+        reclaim::pinned(|pinned| self.look(place, key, pinned).map(|live| read(live.value())))
     }
 
     /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
@@ -42,7 +41,7 @@ impl<K, V> Front<K, V> {
         &'g self,
         place: impl Place,
         key: &Q,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -56,7 +55,7 @@ impl<K, V> Front<K, V> {
         &'g self,
         place: impl Place,
         key: &Q,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -69,7 +68,7 @@ impl<K, V> Front<K, V> {
         &'g self,
         place: impl Place,
         key: &Q,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -91,7 +90,7 @@ impl<K, V> Front<K, V> {
         &'g self,
         place: impl Place,
         key: &Q,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -105,7 +104,7 @@ impl<K, V> Front<K, V> {
         &self,
         place: impl Place,
         found: Option<Found<'g, K, V>>,
-        pinned: &Guard,
+        pinned: Pinned<'_>,
     ) -> Option<Live<'g, K, V>> {
         if COUNTS_MISS && found.is_none() {
             self.count(place, pinned.lane(), Caller::Miss);
@@ -119,7 +118,7 @@ impl<K, V> Front<K, V> {
         &'g self,
         place: impl Place,
         key: &Q,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Found<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
@@ -136,7 +135,7 @@ impl<K, V> Front<K, V> {
         &self,
         place: impl Place,
         Found { live, shard }: Found<'g, K, V>,
-        pinned: &Guard,
+        pinned: Pinned<'_>,
     ) -> Live<'g, K, V> {
         self.count(place, pinned.lane(), Caller::Hit);
         live.entry().touch(shard.tick());

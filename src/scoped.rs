@@ -215,8 +215,10 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let pinned = reclaim::pin();
-        self.front.find(self.place(), key, &pinned).map(|found| found.live.value().clone())
+        reclaim::pinned(|pinned| {
+            let found = self.front.find(self.place(), key, pinned)?;
+            Some(found.live.value().clone())
+        })
     }
 
     /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
@@ -224,8 +226,7 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = reclaim::pin();
-        self.front.find(self.place(), key, &pinned).is_some()
+        reclaim::pinned(|pinned| self.front.find(self.place(), key, pinned).is_some())
     }
 
     /// As [`CacheHandle::pin`](crate::CacheHandle::pin).

@@ -33,7 +33,7 @@ impl<'a, K, V> PinnedView<'a, K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.front.look(self.front.global(), key, &self.guard).map(|live| live.value())
+        self.front.look(self.front.global(), key, self.guard.pinned()).map(|live| live.value())
     }
 }
 
@@ -57,7 +57,7 @@ impl<'a, K, V> ScopedView<'a, K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        self.front.look(Inner(self.node), key, &self.guard).map(|live| live.value())
+        self.front.look(Inner(self.node), key, self.guard.pinned()).map(|live| live.value())
     }
 }
 

@@ -9,7 +9,7 @@ use super::graves::{Graves, Remains};
 use super::index::{IndexWriter, ReadIndex};
 use crate::clock::Clock;
 use crate::scope::GLOBAL;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim::{self, Pinned};
 use std::sync::Arc;
 
 /// What readers share.
@@ -35,7 +35,7 @@ impl<K: Eq, V> Published<K, V> {
         hash: u32,
         key: &K,
         clock: &Clock,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>> {
         self.0.find(hash, |entry| entry.key == *key, pinned)?.alive(clock)
     }

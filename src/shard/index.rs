@@ -18,7 +18,7 @@
 
 use super::entry::{Entry, EntryRef, Seen};
 use super::hash::{home, tag};
-use crate::sync::reclaim::Guard;
+use crate::sync::reclaim::Pinned;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
@@ -95,7 +95,7 @@ impl<K, V> ReadIndex<K, V> {
         &self,
         hash: u32,
         is_it: impl Fn(&Entry<K, V>) -> bool + Copy,
-        _pinned: &'g Guard,
+        _pinned: Pinned<'g>,
     ) -> Option<Seen<'g, K, V>> {
         // Acquire: a new table is complete when it is seen [edge: index-root].
         let root = self.root.load(Ordering::Acquire);

@@ -45,7 +45,7 @@ use crate::scope::place::Place;
 use crate::stats::Published;
 use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim::{self, Pinned};
 use crate::sync::tally;
 use blocks::Blocks;
 use command::{Command, Message};
@@ -105,7 +105,7 @@ impl<K, V> Shard<K, V> {
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>> {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
         if !head.may_hold(hash.local()) {
@@ -123,7 +123,7 @@ impl<K, V> Shard<K, V> {
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>> {
         let Validity { clock, place } = validity;
         // The scope after the entry was found: so no generation that its maker saw is missed.
@@ -138,7 +138,7 @@ impl<K, V> Shard<K, V> {
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> (Head, Sight<'g, K, V>) {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
         self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)
@@ -157,7 +157,7 @@ impl<K, V> Shard<K, V> {
         is_key: impl Fn(&K) -> bool + Copy,
         clock: &Clock,
         place: impl Place,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> (Head, Sight<'g, K, V>) {
         // An operation of a generation that has ended says nothing: what came after the eviction counts,
         // though it may hang below a slow write that was issued before.
@@ -200,7 +200,7 @@ impl<K, V> Shard<K, V> {
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
-        pinned: &'g Guard,
+        pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>> {
         loop {
             match self.survey(hash, is_key, validity, pinned).1 {
@@ -228,19 +228,20 @@ impl<K, V> Shard<K, V> {
             return Err(draft);
         }
         let slot = hash.slot(SLOTS);
-        let pinned = reclaim::pin();
-        let mut head = self.pending.head(slot, &pinned);
+        let guard = reclaim::pin();
+        let pinned = guard.pinned();
+        let mut head = self.pending.head(slot, pinned);
         loop {
             // A hot key written in a storm must not make readers of its neighbours walk far. A shard
             // thread cannot wait for itself, so it may.
-            if self.pending.is_deep(head, &pinned) && !urgent {
+            if self.pending.is_deep(head, pinned) && !urgent {
                 // The chain may be a load that was claimed above what a fold has cut since, and only says
                 // that it is deep: the next fold mends that.
                 self.pending.mark(slot);
                 self.signal.wake();
                 return Err(draft);
             }
-            match self.pending.submit(slot, draft, head, &pinned) {
+            match self.pending.submit(slot, draft, head, pinned) {
                 Ok(()) => break,
                 Err((back, now)) => (draft, head) = (back, now),
             }
@@ -250,7 +251,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// Submits an operation whatever the backlog: one that must not be refused.
-    fn submit<T: Operation>(&self, hash: KeyHash, mut draft: Draft<T>, pinned: &Guard) {
+    fn submit<T: Operation>(&self, hash: KeyHash, mut draft: Draft<T>, pinned: Pinned<'_>) {
         let slot = hash.slot(SLOTS);
         let mut head = self.pending.head(slot, pinned);
         while let Err((back, now)) = self.pending.submit(slot, draft, head, pinned) {
@@ -265,7 +266,7 @@ impl<K, V> Shard<K, V> {
         hash: KeyHash,
         seen: Head,
         draft: Draft<Flight<K, V>>,
-        pinned: &Guard,
+        pinned: Pinned<'_>,
     ) -> Result<LoadPermit<K, V>, Draft<Flight<K, V>>> {
         let permit = LoadPermit::of(&draft);
         match self.pending.submit(hash.slot(SLOTS), draft, seen, pinned) {
@@ -281,14 +282,14 @@ impl<K, V> Shard<K, V> {
         permit: LoadPermit<K, V>,
         end: Option<(V, entry::Expiry)>,
     ) -> (Waiters<V>, Option<V>) {
-        let pinned = reclaim::pin();
-        let settled = match end {
-            Some((value, expiry)) => permit.complete(value, expiry),
-            None => (permit.abandon(), None),
-        };
-        self.notify(hash.slot(SLOTS));
-        drop(pinned);
-        settled
+        reclaim::pinned(|_| {
+            let settled = match end {
+                Some((value, expiry)) => permit.complete(value, expiry),
+                None => (permit.abandon(), None),
+            };
+            self.notify(hash.slot(SLOTS));
+            settled
+        })
     }
 
     fn notify(&self, slot: usize) {

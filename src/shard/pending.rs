@@ -17,7 +17,7 @@
 use super::entry::{Entry, EntryRef, Farewell, Filter, Head, Kind, Link, Op, Seen};
 use super::flight::Flight;
 use super::graves::{KEPT, OpRef};
-use crate::sync::reclaim::Guard;
+use crate::sync::reclaim::Pinned;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::marker::PhantomData;
 use std::ptr::NonNull;
@@ -187,7 +187,7 @@ impl<K, V> ReadAhead<K, V> {
 /// A walk down the chain that hung in a slot when its head was read.
 pub(crate) struct Walk<'g, K, V> {
     at: Link,
-    guard: PhantomData<&'g Guard>,
+    guard: PhantomData<Pinned<'g>>,
     operations: PhantomData<(K, V)>,
 }
 
@@ -203,7 +203,7 @@ impl<K, V> Pending<K, V> {
 
     /// What the slot's head says now.
     #[inline]
-    pub(crate) fn head(&self, slot: usize, _pinned: &Guard) -> Head {
+    pub(crate) fn head(&self, slot: usize, _pinned: Pinned<'_>) -> Head {
         // Acquire: whoever sees an operation sees what its maker wrote, and whoever sees a slot emptied,
         // or a filter without his key, finds its operations in the index [edge: chain].
         Head(self.heads[slot].load(Ordering::Acquire))
@@ -211,7 +211,7 @@ impl<K, V> Pending<K, V> {
 
     /// Walks the chain below `head`, which came from [`Pending::head`] under the same pin.
     #[inline]
-    pub(crate) fn walk<'g>(&self, head: Head, _pinned: &'g Guard) -> Walk<'g, K, V> {
+    pub(crate) fn walk<'g>(&self, head: Head, _pinned: Pinned<'g>) -> Walk<'g, K, V> {
         Walk { at: head.link(), guard: PhantomData, operations: PhantomData }
     }
 
@@ -222,7 +222,7 @@ impl<K, V> Pending<K, V> {
         slot: usize,
         draft: Draft<T>,
         seen: Head,
-        pinned: &Guard,
+        pinned: Pinned<'_>,
     ) -> Result<(), (Draft<T>, Head)> {
         // SAFETY: [invariant: op-header] within the operation.
         let op = unsafe { draft.0.byte_add(T::HEADER) }.cast::<Op>();
@@ -252,11 +252,11 @@ impl<K, V> Pending<K, V> {
     }
 
     /// Whether the chain below `head` is too long for another operation.
-    pub(crate) fn is_deep(&self, head: Head, pinned: &Guard) -> bool {
+    pub(crate) fn is_deep(&self, head: Head, pinned: Pinned<'_>) -> bool {
         self.depth(head, pinned) >= DEPTH_LIMIT
     }
 
-    fn depth(&self, head: Head, _pinned: &Guard) -> u8 {
+    fn depth(&self, head: Head, _pinned: Pinned<'_>) -> u8 {
         // SAFETY: [invariant: pinned-walk] the head was read under the caller's pin.
         head.link().operation().map_or(0, |op| unsafe { op.as_ref() }.depth())
     }

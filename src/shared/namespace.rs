@@ -76,15 +76,16 @@ where
         let (front, base) = (self.at.front(), self.at.node());
         let path = path.iter().map(|(level, id)| (level, id));
         let steps = Steps::check(front.trie.tree(), base.level(), path).ok()?;
-        let pinned = reclaim::pin();
+        let guard = reclaim::pin();
+        let pinned = guard.pinned();
         let find = |node: &Node| {
             let place = Within { node, ..self.place() };
-            let found = front.find(place, &self.ask(place, key), &pinned)?;
+            let found = front.find(place, &self.ask(place, key), pinned)?;
             // After the entry was found: it may be of a scope that was given this one's number since.
             if node.has_ended() {
                 return None;
             }
-            Some(front.hit(place, found, &pinned))
+            Some(front.hit(place, found, pinned))
         };
         let live = front.trie.read(base, &steps, find)??;
         Some(live.value().view::<V>().clone())
@@ -172,10 +173,11 @@ where
         Q: Hash + Equivalent<K> + ?Sized,
         V: Clone,
     {
-        let pinned = reclaim::pin();
         let place = self.place();
-        let found = self.at.front().find(place, &self.ask(place, key), &pinned)?;
-        Some(found.live.value().view::<V>().clone())
+        reclaim::pinned(|pinned| {
+            let found = self.at.front().find(place, &self.ask(place, key), pinned)?;
+            Some(found.live.value().view::<V>().clone())
+        })
     }
 
     /// As [`CacheHandle::contains_key`](crate::CacheHandle::contains_key).
@@ -183,9 +185,10 @@ where
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let pinned = reclaim::pin();
         let place = self.place();
-        self.at.front().find(place, &self.ask(place, key), &pinned).is_some()
+        reclaim::pinned(|pinned| {
+            self.at.front().find(place, &self.ask(place, key), pinned).is_some()
+        })
     }
 
     /// As [`CacheHandle::insert`](crate::CacheHandle::insert), with the time to live of the namespace.
@@ -421,7 +424,7 @@ where
     {
         let Self { namespace, guard } = self;
         let place = namespace.place();
-        let live = namespace.at.front().look(place, &namespace.ask(place, key), guard)?;
+        let live = namespace.at.front().look(place, &namespace.ask(place, key), guard.pinned())?;
         Some(live.value().view())
     }
 }

@@ -9,6 +9,7 @@
 
 pub(crate) use super::lanes::LANES;
 pub(crate) use imp::{Grace, pin, pin_epoch, tidy};
+use std::marker::PhantomData;
 
 /// The lane of threads that came when all others were taken: shared, so it counts with `fetch_add`.
 pub(crate) const SHARED_LANE: usize = LANES;
@@ -17,15 +18,37 @@ pub(crate) const SHARED_LANE: usize = LANES;
 pub(crate) struct Guard {
     lane: usize,
     kept: imp::Kept,
-    not_send: std::marker::PhantomData<*mut ()>,
+    not_send: PhantomData<*mut ()>,
 }
 
 impl Guard {
+    #[inline]
+    pub(crate) fn pinned(&self) -> Pinned<'_> {
+        Pinned { lane: self.lane, guard: PhantomData }
+    }
+}
+
+/// That a thread is pinned, while its guard lives: what who looks at shared memory asks for. Not a reference to the guard,
+/// which would have to be in memory for that.
+#[derive(Clone, Copy)]
+pub(crate) struct Pinned<'g> {
+    lane: usize,
+    guard: PhantomData<&'g Guard>,
+}
+
+impl Pinned<'_> {
     /// The counter lane of the pinned thread.
     #[inline]
-    pub(crate) fn lane(&self) -> usize {
+    pub(crate) fn lane(self) -> usize {
         self.lane
     }
+}
+
+/// What `f` finds while the current thread is pinned.
+#[inline]
+pub(crate) fn pinned<R>(f: impl FnOnce(Pinned<'_>) -> R) -> R {
+    let guard = pin();
+    f(guard.pinned())
 }
 
 /// A thread pinned in the collector itself: what is deferred there after it was made waits for it.
@@ -76,7 +99,6 @@ mod imp {
     /// one piece, which the processor cannot read before both stores that wrote it are done.
     pub(super) struct Kept {
         word: Option<&'static Word>,
-        #[expect(dead_code, reason = "its drop unpins")]
         epoch: Option<Epoch>,
     }
 
@@ -117,10 +139,25 @@ mod imp {
         fn drop(&mut self) {
             if let Some(word) = self.kept.word {
                 if word.leave() {
-                    READERS.release(self.lane);
+                    release(self.lane);
                 }
             }
+            if let Some(epoch) = self.kept.epoch.take() {
+                unpin(epoch);
+            }
         }
+    }
+
+    /// Gives back the lane of a thread that has ended. Apart, as the next, so that what is left of a guard's drop is small
+    /// enough to become part of every look-up.
+    #[cold]
+    fn release(lane: usize) {
+        READERS.release(lane);
+    }
+
+    #[cold]
+    fn unpin(epoch: Epoch) {
+        drop(epoch);
     }
 
     /// Pins the current thread. Costs two stores on memory of its own; without a lane, or where the system lacks the
@@ -194,7 +231,7 @@ mod imp {
 #[cfg(any(cache_loom, cache_shuttle))]
 mod imp {
     use super::{Epoch, Guard, SHARED_LANE};
-    use crate::sync::oracle::Pinned;
+    use crate::sync::oracle;
     use std::marker::PhantomData;
 
     #[cfg(crossbeam_loom)]
@@ -209,7 +246,7 @@ mod imp {
     }
 
     pub(crate) fn pin_epoch() -> Epoch {
-        Epoch(Pinned::new())
+        Epoch(oracle::Pinned::new())
     }
 
     pub(crate) fn tidy() {}

@@ -19,8 +19,9 @@ const TURNS: usize = 3;
 /// The number of the key's value, read in place under a pin of its own.
 fn read(published: &Published<u8, Tracked>) -> Option<u32> {
     let clock = Clock::manual(Arc::new(AtomicU64::new(0)));
-    let pinned = reclaim::pin();
-    published.find(HASH, &KEY, &clock, &pinned).map(|live| live.value().number())
+    reclaim::pinned(|pinned| {
+        published.find(HASH, &KEY, &clock, pinned).map(|live| live.value().number())
+    })
 }
 
 fn turns(owner: &mut Owner<u8, Tracked>, count: usize) {

@@ -1,12 +1,12 @@
 //! The read index against its readers: publish, replace, remove, grow, shrink.
 
 use super::rig::{Key, Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
-use crate::sync::reclaim::{self, Guard};
+use crate::sync::reclaim::{self, Pinned};
 
 const CAPACITY: u64 = 100;
 
 /// Reads key 1 under a pin that was made before, so that nothing but the read itself orders it.
-fn read(rig: &Rig<Tracked, Key>, pinned: &Guard) -> Option<u32> {
+fn read(rig: &Rig<Tracked, Key>, pinned: Pinned<'_>) -> Option<u32> {
     let key = Key::new(1);
     let found = rig.shard().find(rig.hash(&key), |k| *k == key, rig.validity(), pinned);
     found.map(|live| live.value().number())
@@ -19,10 +19,10 @@ pub fn replaced_in_place() {
         let ledger = Ledger::default();
         rig.cache.insert(Key::new(1), ledger.value(10));
         settle(&mut worker, 1);
-        let pinned = reclaim::pin();
+        let guard = reclaim::pin();
         let reader = rig.spawn(move |rig| {
-            let first = read(rig, &pinned).expect("the key has a value all the time");
-            let second = read(rig, &pinned).expect("the key has a value all the time");
+            let first = read(rig, guard.pinned()).expect("the key has a value all the time");
+            let second = read(rig, guard.pinned()).expect("the key has a value all the time");
             assert!(first <= second, "read {first}, then {second}");
         });
         let books = ledger.clone();
@@ -39,9 +39,9 @@ pub fn published_whole() {
     search("published_whole", 4, || {
         let (rig, worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
-        let pinned = reclaim::pin();
+        let guard = reclaim::pin();
         let reader = rig.spawn(move |rig| {
-            assert!(read(rig, &pinned).is_none_or(|number| number == 10));
+            assert!(read(rig, guard.pinned()).is_none_or(|number| number == 10));
         });
         let books = ledger.clone();
         let writer = rig.spawn(move |rig| rig.cache.insert(Key::new(1), books.value(10)));

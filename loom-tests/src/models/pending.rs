@@ -12,10 +12,11 @@ const CAPACITY: u64 = 100;
 
 /// A load of `key` that is in flight, claimed before the contenders start.
 pub(super) fn claim(rig: &Rig<Tracked>, key: u8) -> (KeyHash, LoadPermit<u8, Tracked>) {
-    let (hash, pinned) = (rig.hash(&key), reclaim::pin());
-    let (seen, _) = rig.shard().survey(hash, |k| *k == key, rig.validity(), &pinned);
+    let (hash, guard) = (rig.hash(&key), reclaim::pin());
+    let pinned = guard.pinned();
+    let (seen, _) = rig.shard().survey(hash, |k| *k == key, rig.validity(), pinned);
     let draft = Flight::draft(hash.local(), rig.stamp(), Span::Endless, key);
-    (hash, rig.shard().claim(hash, seen, draft, &pinned).ok().expect("nobody else is here yet"))
+    (hash, rig.shard().claim(hash, seen, draft, pinned).ok().expect("nobody else is here yet"))
 }
 
 /// A writer sees its own write at once, while the shard folds it.
