@@ -55,6 +55,9 @@ pub struct CacheBuilder<K, V> {
     grouping: Option<Grouping<K, V>>,
 }
 
+/// A cache and its shards' workers, in the order of the shards.
+type Parts<K, V> = (Front<K, V>, Vec<Worker<K, V>>);
+
 impl<K, V> CacheBuilder<K, V>
 where
     K: Hash + Eq + Send + Sync + 'static,
@@ -173,6 +176,20 @@ where
     /// ([`Error::is_out_of_memory`]), or if a thread cannot be started ([`Error::is_thread_start`]; those
     /// that had been started are stopped).
     pub fn build(self) -> Result<CacheHandle<K, V>, Error> {
+        let (mut front, workers) = self.assemble()?;
+        for (number, worker) in workers.into_iter().enumerate() {
+            let name = format!("cacheado-{number}");
+            // On failure the front is dropped, which stops the threads that have been started.
+            let thread = thread::spawn(name.clone(), move || worker.run())
+                .map_err(|source| Error::thread_start(name, source))?;
+            front.shards[number].signal().bind(thread.thread().clone());
+            front.threads.push(thread);
+        }
+        Ok(CacheHandle::from_front(front))
+    }
+
+    /// What is built, before any thread runs. Public to the crate for tests.
+    pub(crate) fn assemble(self) -> Result<Parts<K, V>, Error> {
         self.check()?;
         let max_capacity = self.max_capacity.unwrap_or(DEFAULT_CAPACITY);
         let count = self.shards.unwrap_or_else(|| default_shards(max_capacity));
@@ -186,7 +203,7 @@ where
         let shards = shards.ok_or_else(|| Error::out_of_memory(max_capacity))?;
         let hasher = hasher();
         let trie = Arc::new(Trie::new(self.scopes.clone(), hasher.clone()));
-        let mut front = Front {
+        let front = Front {
             shards: Arc::clone(&shards),
             generation: Arc::clone(trie.root().generation()),
             trie: Arc::clone(&trie),
@@ -201,26 +218,19 @@ where
             process: Process::current(),
         };
         let capacity = Arc::new(Capacity::new(max_capacity, count));
-        for number in 0..count {
-            let settings = Settings {
-                // Weights say nothing about how many entries there will be.
-                tick_every: self.weigher.is_none().then(|| tick_every(share)),
-                capacity: Arc::clone(&capacity),
-                weigher: self.weigher.clone(),
-                listener: self.listener.clone(),
-                clock: self.clock.clone(),
-                grouping: self.grouping.clone(),
-                spare_processors: (processors() - 1).max(1),
-            };
-            let worker = Worker::new(Arc::clone(&shards), number, Arc::clone(&trie), settings);
-            let name = format!("cacheado-{number}");
-            // On failure the front is dropped, which stops the threads that have been started.
-            let thread = thread::spawn(name.clone(), move || worker.run())
-                .map_err(|source| Error::thread_start(name, source))?;
-            shards[number].signal().bind(thread.thread().clone());
-            front.threads.push(thread);
-        }
-        Ok(CacheHandle::from_front(front))
+        let settings = || Settings {
+            // Weights say nothing about how many entries there will be.
+            tick_every: self.weigher.is_none().then(|| tick_every(share)),
+            capacity: Arc::clone(&capacity),
+            weigher: self.weigher.clone(),
+            listener: self.listener.clone(),
+            clock: self.clock.clone(),
+            grouping: self.grouping.clone(),
+            spare_processors: (processors() - 1).max(1),
+        };
+        let worker =
+            |number| Worker::new(Arc::clone(&shards), number, Arc::clone(&trie), settings());
+        Ok((front, (0..count).map(worker).collect()))
     }
 
     fn check(&self) -> Result<(), Error> {

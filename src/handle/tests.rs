@@ -1,8 +1,10 @@
 //! What only a test inside the crate can bring about: the death of a shard, and one that is stuck by its number.
 
 use super::CacheHandle;
+use crate::scope::path::ScopeId;
 use crate::shard::command::Command;
 use crate::shard::docket::Eviction;
+use crate::shard::worker::Next;
 use crate::{Error, RemovalCause, Reply, ScopedHandle};
 use std::future::Future;
 use std::io::Write;
@@ -284,4 +286,34 @@ fn a_stuck_shard_keeps_no_other_from_its_sweep() {
     assert_eq!(left, expected);
     drop(release);
     assert_eq!(evicted.wait().ok(), Some(SHARDS as u64));
+}
+
+/// The turns that a shard takes for evictions that piled up, of as many scopes that nobody uses any more, and the bytes that it
+/// allocates for them.
+fn pile(evictions: u64) -> (u64, u64) {
+    let builder = CacheHandle::builder().shards(1).backlog(1 << 20).max_capacity(1 << 20);
+    let (front, mut workers) = builder.assemble().expect("valid");
+    let (cache, mut worker) = (Cache::from_front(front), workers.remove(0));
+    let mut replies = Vec::new();
+    for number in 0..evictions {
+        let path = [("organization", ScopeId::from("acme")), ("user", number.into())];
+        let scope = cache.scope(path).expect("a valid path");
+        scope.insert(number, Arc::default());
+        replies.push(scope.evict());
+    }
+    let mut turns = 0;
+    let bytes = allocation_counter::measure(|| {
+        turns = (1..).find(|_| matches!(worker.turn(), Next::Idle(_))).expect("it comes to an end");
+    });
+    let counts = replies.into_iter().map(|reply| reply.wait().ok());
+    assert!(counts.eq((0..evictions).map(|_| Some(1))), "each has removed what was in its scope");
+    assert_eq!(cache.len(), 0);
+    (turns, bytes.bytes_total)
+}
+
+#[test]
+fn evictions_that_pile_up_cost_no_more_each_than_few() {
+    let (few, many) = (pile(1_000), pile(8_000));
+    assert!(many.0 < 8_000 / 16, "{} turns for 8,000", many.0);
+    assert!(many.1 < few.1 * 12, "{} bytes for 1,000, {} for 8,000", few.1, many.1);
 }

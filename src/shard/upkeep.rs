@@ -22,8 +22,9 @@ use std::sync::Arc;
 
 /// Timers that one turn looks at.
 const EXPIRY_SLICE: u32 = 256;
-/// Entries that one turn takes out after an eviction of a scope, and scopes and slots that it looks at.
-const SWEEP_SLICE: u32 = 1024;
+/// Entries that one turn takes out after evictions of scopes, and scopes and slots that it looks at; or entries that it takes
+/// out of a group that has ended.
+pub(super) const SLICE: u32 = 1024;
 
 /// What happens to an entry once it has left its chain. All but the first and the last are decided
 /// together with taking the entry, so each entry departs once.
@@ -95,7 +96,7 @@ impl<K, V> Fold<K, V> {
         group: &Arc<Group<K, V>>,
     ) -> Result<u64, u64> {
         let mut count = self.groups.collect(group);
-        let mut left = SWEEP_SLICE;
+        let mut left = SLICE;
         while let Some(slot) = self.groups.first_of(group).filter(|_| left > 0) {
             left -= 1;
             // Also of an entry that an eviction has ended since: that one's command comes after this.
@@ -132,17 +133,21 @@ impl<K, V> Fold<K, V> {
         }
     }
 
-    /// Takes out residents that the eviction of a scope ended: a bounded slice of them. When it is through,
-    /// how many live entries the eviction removed here.
-    pub(super) fn sweep(&mut self, shard: &Shard<K, V>, node: &Arc<Node>) -> Option<u64> {
+    /// Takes out residents that the eviction of a scope ended, as many as `budget` allows. When it is through, how many
+    /// live entries the eviction removed here.
+    pub(super) fn sweep(
+        &mut self,
+        shard: &Shard<K, V>,
+        node: &Arc<Node>,
+        budget: &mut u32,
+    ) -> Option<u64> {
         let mut sweep = self.scopes.sweep.unwrap_or_else(|| self.scopes.begin(node));
-        let mut budget = SWEEP_SLICE;
         if node.number() == GLOBAL {
-            budget = self.sweep_slots(shard, &mut sweep.slots);
+            self.sweep_slots(shard, &mut sweep.slots, budget);
         }
         self.scopes.sweep = Some(sweep);
-        while let Some(number) = sweep.at.filter(|_| budget > 0) {
-            budget -= 1;
+        while let Some(number) = sweep.at.filter(|_| *budget > 0) {
+            *budget -= 1;
             if let Some(slot) = self.next_swept() {
                 self.take_out(shard, slot, RemovalCause::Scope);
                 continue;
@@ -151,7 +156,7 @@ impl<K, V> Fold<K, V> {
             sweep.at = self.scopes.after(number, node.number());
             self.scopes.sweep = Some(sweep);
         }
-        if sweep.at.is_some() || budget == 0 {
+        if sweep.at.is_some() || *budget == 0 {
             return None;
         }
         self.scopes.sweep = None;
@@ -168,18 +173,17 @@ impl<K, V> Fold<K, V> {
             .then_some(slot)
     }
 
-    /// Takes out what was ended among the next slots of all. What is left of the slice.
-    fn sweep_slots(&mut self, shard: &Shard<K, V>, from: &mut Slot) -> u32 {
+    /// Takes out what was ended among the next slots of all.
+    fn sweep_slots(&mut self, shard: &Shard<K, V>, from: &mut Slot, budget: &mut u32) {
         // There may be fewer slots than there were when the last slice ended.
-        let until = from.saturating_add(SWEEP_SLICE).min(self.store.slots()).max(*from);
+        let until = from.saturating_add(*budget).min(self.store.slots()).max(*from);
         for slot in *from..until {
             let entry = self.store.at(slot);
             if entry.is_some_and(|entry| self.scopes.is_settled(entry.get().stamp())) {
                 self.take_out(shard, slot, RemovalCause::Scope);
             }
         }
-        let looked_at = until - std::mem::replace(from, until);
-        SWEEP_SLICE - looked_at
+        *budget -= until - std::mem::replace(from, until);
     }
 
     /// Takes a resident out of store and index.

@@ -15,6 +15,7 @@ use super::panics::Panics;
 use super::pending::Pending;
 use super::scopes::Scopes;
 use super::signal::{Load, Nap};
+use super::upkeep::SLICE;
 use crate::reply::Responder;
 use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
@@ -29,8 +30,11 @@ const LIGHT_NAPS: u32 = 8;
 /// How often the other shards are asked for what is above their shares before they are asked for more.
 const POLITE: u32 = 3;
 
-/// How many scopes that nobody uses any more one turn passes on: a million may end at once, and writes wait meanwhile.
-const PROBES: u32 = 256;
+/// For how many entries of a turn's slice a scope counts that nobody uses any more and that is passed on: a million may end at
+/// once, and writes wait meanwhile.
+const PROBE_COST: u32 = 4;
+/// And an answer to an eviction: somebody is woken.
+const ANSWER_COST: u32 = 16;
 /// Room for commands that is given back: it takes a million scopes that end at once to need more.
 const MANY_COMMANDS: usize = 1024;
 
@@ -271,11 +275,31 @@ impl<K: Eq, V> Worker<K, V> {
         self.commands.push_back((self.docket.last_begun(), command));
     }
 
-    /// Carries out commands in their order, until one that needs another turn; the evictions before each, a slice
-    /// at a time.
+    /// Carries out commands in their order, and answers the evictions before each, a slice of what there is.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
-        let due = timer == Some(0);
-        let (mut ended, mut probes) = (false, 0);
+        let (due, mut left) = (timer == Some(0), SLICE);
+        let next = loop {
+            if let Some(next) = self.carry_out_commands(due, &mut left) {
+                break next;
+            }
+            match self.sweep(&mut left) {
+                _ if left == 0 => break Next::Again,
+                true => {}
+                false if due => break Next::Again,
+                false => break Next::Idle(timer),
+            }
+        };
+        let in_use = self.commands.len();
+        if self.commands.capacity() > MANY_COMMANDS.max(4 * in_use) {
+            // It may be long until the next sleep. By half at least, for what is left is moved.
+            self.commands.shrink_to(2 * in_use);
+        }
+        next
+    }
+
+    /// Those that come before the next eviction that is to be answered; what follows if not that.
+    fn carry_out_commands(&mut self, due: bool, left: &mut u32) -> Option<Next> {
+        let mut ended = false;
         while let Some((after, command)) = self.commands.pop_front() {
             match command {
                 command if self.docket.answered() < after => {
@@ -292,13 +316,13 @@ impl<K: Eq, V> Worker<K, V> {
                 }
                 Command::End { group, count, answer } => {
                     self.end(group, count, answer);
-                    return Next::Again;
+                    return Some(Next::Again);
                 }
                 Command::Probe(idle) => {
                     self.probe(idle);
-                    probes += 1;
-                    if probes >= PROBES && !ended {
-                        return Next::Again;
+                    *left = left.saturating_sub(PROBE_COST);
+                    if *left == 0 && !ended {
+                        return Some(Next::Again);
                     }
                 }
                 Command::Visit(node, visitor) => self.fold.visit(&node, visitor),
@@ -312,29 +336,22 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Die => unreachable!("the shard died as it came"),
             }
         }
-        if self.commands.capacity() > MANY_COMMANDS {
-            // It may be long until the next sleep.
-            self.commands.shrink_to_fit();
-        }
-        match (ended, due) {
-            (true, _) => Next::End,
-            _ if self.sweep() => Next::Again,
-            (false, true) => Next::Again,
-            (false, false) => Next::Idle(timer),
-        }
+        ended.then_some(Next::End)
     }
 
-    /// One slice of what the eviction that is to be answered next has to take out; whether there is one.
-    fn sweep(&mut self) -> bool {
+    /// Takes out what the eviction that is to be answered next has ended, as much as is left of the slice; whether there
+    /// is one.
+    fn sweep(&mut self, left: &mut u32) -> bool {
         let Some(eviction) = self.docket.next().map(Arc::clone) else { return false };
         let shard = &self.shards[self.number];
-        let count = self.fold.sweep(shard, eviction.node());
+        let count = self.fold.sweep(shard, eviction.node(), left);
         self.fold.departures.announce();
         self.fold.publish_counts(shard);
         let Some(count) = count else { return true };
         if let Some(answer) = self.docket.take_next() {
             self.fold.departures.panics.catch(|| answer.answer(Ok(count)));
         }
+        *left = left.saturating_sub(ANSWER_COST);
         true
     }
 
