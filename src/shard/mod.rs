@@ -28,6 +28,7 @@ mod graves;
 pub(crate) mod groups;
 pub(crate) mod hash;
 pub(crate) mod index;
+mod known;
 mod link;
 mod op;
 mod panics;

@@ -7,14 +7,13 @@
 //! not listed: what evicts it evicts all. Layer: shard.
 
 use super::graves::KEPT;
+use super::known::Known;
 use crate::scope::node::Node;
 use crate::scope::trie::{Idle, Trie};
 use crate::scope::trim::Trim;
 use crate::scope::{GLOBAL, ScopeStamp};
 use crate::store::{Members, Roll, Segment, Slot};
-use crate::sync::map::Mix;
-use std::collections::{BTreeMap, HashMap};
-use std::hash::BuildHasherDefault;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// How an operation stands to the evictions of its scope.
@@ -35,7 +34,7 @@ pub(super) struct Scopes {
     shard: usize,
     shards: usize,
     members: Members,
-    table: HashMap<u32, Local, BuildHasherDefault<Mix>>,
+    known: Known<Local>,
     /// Scopes with something to publish, or to be forgotten.
     changed: Vec<u32>,
     /// Scopes that lost their last user when this shard forgot them.
@@ -82,13 +81,14 @@ struct Change {
 
 impl Scopes {
     pub(super) fn new(trie: Arc<Trie>, shard: usize, shards: usize) -> Self {
-        let root = Local::new(Arc::clone(trie.root()));
+        let mut known = Known::new();
+        known.insert(GLOBAL, Local::new(Arc::clone(trie.root())));
         Self {
             trie,
             shard,
             shards,
             members: Members::new(),
-            table: HashMap::from_iter([(GLOBAL, root)]),
+            known,
             changed: Vec::new(),
             idle: Vec::new(),
             sweep: None,
@@ -117,7 +117,7 @@ impl Scopes {
         if number == GLOBAL {
             return Some(judge(self.trie.root()));
         }
-        match self.table.get(&number) {
+        match self.known.get(number) {
             Some(local) => Some(judge(&local.node)),
             None => self.trie.numbered(number).map(|node| judge(&node)),
         }
@@ -136,8 +136,8 @@ impl Scopes {
         if stamp.scope() == GLOBAL || !self.know(stamp.scope()) {
             return;
         }
-        let Self { table, members, changed, .. } = self;
-        let Some(local) = table.get_mut(&stamp.scope()) else { return };
+        let Self { known, members, changed, .. } = self;
+        let Some(local) = known.get_mut(stamp.scope()) else { return };
         members.join(&mut local.roll, slot, |other| of(other) > stamp);
         local.change.live = local.change.live.wrapping_add(1);
         local.change.weight = local.change.weight.wrapping_add(weight.into());
@@ -149,8 +149,8 @@ impl Scopes {
         if stamp.scope() == GLOBAL {
             return;
         }
-        let Self { table, members, changed, .. } = self;
-        let Some(local) = table.get_mut(&stamp.scope()) else { return };
+        let Self { known, members, changed, .. } = self;
+        let Some(local) = known.get_mut(stamp.scope()) else { return };
         members.leave(&mut local.roll, slot);
         local.change.live = local.change.live.wrapping_sub(1);
         local.change.weight = local.change.weight.wrapping_sub(weight.into());
@@ -175,8 +175,8 @@ impl Scopes {
             self.expel(slot, old, old_weight, false);
             self.admit(slot, new, new_weight, of);
         } else if old_weight != new_weight && old.scope() != GLOBAL {
-            let Self { table, changed, .. } = self;
-            let Some(local) = table.get_mut(&old.scope()) else { return };
+            let Self { known, changed, .. } = self;
+            let Some(local) = known.get_mut(old.scope()) else { return };
             let change = u64::from(new_weight).wrapping_sub(old_weight.into());
             local.change.weight = local.change.weight.wrapping_add(change);
             local.note(changed);
@@ -185,7 +185,7 @@ impl Scopes {
 
     /// The residents of one scope; not to be asked of the global one.
     pub(super) fn residents(&self, number: u32) -> impl Iterator<Item = Slot> {
-        let roll = self.table.get(&number).map_or(Roll::EMPTY, |local| local.roll);
+        let roll = self.known.get(number).map_or(Roll::EMPTY, |local| local.roll);
         self.members.iter(roll)
     }
 
@@ -196,8 +196,8 @@ impl Scopes {
         if !self.know(stamp.scope()) {
             return;
         }
-        let Self { table, changed, .. } = self;
-        let Some(local) = table.get_mut(&stamp.scope()) else { return };
+        let Self { known, changed, .. } = self;
+        let Some(local) = known.get_mut(stamp.scope()) else { return };
         *local.owed.entry(stamp.generation()).or_default() += 1;
         local.note(changed);
     }
@@ -215,14 +215,14 @@ impl Scopes {
 
     /// The first resident of a scope: of all, the one that an eviction ends first.
     pub(super) fn first_of(&self, number: u32) -> Option<Slot> {
-        self.table.get(&number)?.roll.first()
+        self.known.get(number)?.roll.first()
     }
 
     /// What an eviction answers for in one scope that has been swept: what it had before any eviction that is not
     /// answered yet. What is newer was ended by the next.
     pub(super) fn collect(&mut self, number: u32) -> u64 {
-        let Self { table, changed, shard, .. } = self;
-        let Some(local) = table.get_mut(&number) else { return 0 };
+        let Self { known, changed, shard, .. } = self;
+        let Some(local) = known.get_mut(number) else { return 0 };
         let answered = local.node.answered(*shard) + ScopeStamp::GENERATION;
         let not_due = local.owed.split_off(&answered);
         let count = std::mem::replace(&mut local.owed, not_due).into_values().sum();
@@ -238,12 +238,12 @@ impl Scopes {
 
     /// The scope that comes after one in a walk over all below `top`.
     pub(super) fn after(&self, mut number: u32, top: u32) -> Option<u32> {
-        let below = self.table.get(&number)?.first_below;
+        let below = self.known.get(number)?.first_below;
         if below != GLOBAL {
             return Some(below);
         }
         while number != top {
-            let local = self.table.get(&number)?;
+            let local = self.known.get(number)?;
             if local.after != GLOBAL {
                 return Some(local.after);
             }
@@ -256,12 +256,12 @@ impl Scopes {
 
     /// Whether entries of this very scope, or of one below it, are here.
     pub(super) fn knows(&self, node: &Arc<Node>) -> bool {
-        self.table.get(&node.number()).is_some_and(|local| Arc::ptr_eq(&local.node, node))
+        self.known.get(node.number()).is_some_and(|local| Arc::ptr_eq(&local.node, node))
     }
 
     /// Sees to it that a scope is known, if it is one that entries can be of.
     fn know(&mut self, number: u32) -> bool {
-        if self.table.contains_key(&number) {
+        if self.known.get(number).is_some() {
             return true;
         }
         let Some(node) = self.trie.numbered(number) else { return false };
@@ -280,18 +280,17 @@ impl Scopes {
         let mut local = Local::new(node);
         if let Some(parent) = parent {
             local.above = parent.number();
-            if !self.table.contains_key(&local.above) {
+            if self.known.get(local.above).is_none() {
                 self.take_in(parent);
             }
-            if let Some(above) = self.table.get_mut(&local.above) {
+            if let Some(above) = self.known.get_mut(local.above) {
                 local.after = std::mem::replace(&mut above.first_below, number);
             }
-            if let Some(after) = self.table.get_mut(&local.after).filter(|_| local.after != GLOBAL)
-            {
+            if let Some(after) = self.known.get_mut(local.after).filter(|_| local.after != GLOBAL) {
                 after.before = number;
             }
         }
-        self.table.insert(number, local);
+        self.known.insert(number, local);
     }
 
     /// Shows the figures that have changed, and forgets scopes that nothing is left of.
@@ -300,7 +299,7 @@ impl Scopes {
             self.trie.grant_wishes();
         }
         while let Some(number) = self.changed.pop() {
-            let Some(local) = self.table.get_mut(&number) else { continue };
+            let Some(local) = self.known.get_mut(number) else { continue };
             local.is_changed = false;
             let Change { live, weight, evictions } = std::mem::take(&mut local.change);
             local.node.book(live, weight, evictions);
@@ -319,22 +318,18 @@ impl Scopes {
     }
 
     fn forget(&mut self, number: u32) {
-        let Some(local) = self.table.remove(&number) else { return };
+        let Some(local) = self.known.remove(number) else { return };
         let Local { node, above, before, after, .. } = local;
-        if let Some(after) = self.table.get_mut(&after).filter(|_| after != GLOBAL) {
+        if let Some(after) = self.known.get_mut(after).filter(|_| after != GLOBAL) {
             after.before = before;
         }
         if before != GLOBAL {
-            if let Some(before) = self.table.get_mut(&before) {
+            if let Some(before) = self.known.get_mut(before) {
                 before.after = after;
             }
-        } else if let Some(above) = self.table.get_mut(&above) {
+        } else if let Some(above) = self.known.get_mut(above) {
             above.first_below = after;
             above.note(&mut self.changed);
-        }
-        let (len, room) = (self.table.len(), self.table.capacity());
-        if room > 64 && len < room / 8 {
-            self.table.shrink_to(len * 2);
         }
         let Self { trie, idle, .. } = self;
         trie.leave(&node, &mut |unused| idle.push(unused));

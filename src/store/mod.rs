@@ -32,7 +32,7 @@ use column::Column;
 use list::Nodes;
 pub(crate) use members::{Members, Roll};
 use policy::{Lru, Policy};
-pub(crate) use segments::Segment;
+pub(crate) use segments::{Segment, Segments};
 use wheel::Wheel;
 
 /// Index of a resident in the store; reused after `remove`.
