@@ -73,10 +73,8 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
-        let doubt = Doubt::default();
-        if let Some(quick) = place.quick(&doubt) {
-            let found = self.find(quick, key, pinned);
-            if !doubt.arose() {
+        if let Some(quick) = place.quick() {
+            if let Ok(found) = self.search(quick, key, pinned) {
                 return self.conclude::<COUNTS_MISS>(quick, found, pinned);
             }
         }
@@ -112,21 +110,36 @@ impl<K, V> Front<K, V> {
         found.map(|found| self.hit(place, found, pinned))
     }
 
-    /// The live entry of a key, neither counted nor touched.
+    /// The live entry of a key, neither counted nor touched. For places that are sure.
     #[inline]
-    pub(crate) fn find<'g, Q>(
+    pub(crate) fn find<'g, Q, P: Place>(
         &'g self,
-        place: impl Place,
+        place: P,
         key: &Q,
         pinned: Pinned<'g>,
     ) -> Option<Found<'g, K, V>>
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        const { assert!(P::IS_SURE) };
+        self.search(place, key, pinned).ok().flatten()
+    }
+
+    /// As `find`, for any place.
+    #[inline]
+    fn search<'g, Q>(
+        &'g self,
+        place: impl Place,
+        key: &Q,
+        pinned: Pinned<'g>,
+    ) -> Result<Option<Found<'g, K, V>>, Doubt>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         let (hash, shard) = self.route(place, key);
         let live = shard.find(hash, move |k| key.equivalent(k), self.validity(place), pinned)?;
         // After it was found: what was submitted after the end of the place is never counted as having been there.
-        (!place.has_ended()).then_some(Found { live, shard })
+        Ok(live.filter(|_| !place.has_ended()).map(|live| Found { live, shard }))
     }
 
     /// Counts a hit and notes that the entry was read.

@@ -6,7 +6,6 @@ use super::tree::LevelId;
 use super::{GLOBAL, ScopeStamp};
 use crate::stats::Caller;
 use crate::sync::AtomicU64;
-use std::cell::Cell;
 use std::time::Duration;
 
 /// What tells the keys of one scope from those of all others.
@@ -14,16 +13,14 @@ pub(crate) trait Place: Copy {
     /// What is counted here need not be counted for the whole cache, too: that is a sum of such.
     const COUNTS_ALONE: bool = false;
 
-    /// What most places of the kind are, with less to do in a look-up; itself if there is no less.
-    type Quick<'d>: Place
-    where
-        Self: 'd;
+    /// What does not hold here does not for certain. If that is not so, who meets such is in [`Doubt`].
+    const IS_SURE: bool = true;
 
-    /// The same place as that, if it is one of them. What was looked up there does not count if a `doubt`
-    /// arose meanwhile.
-    fn quick<'d>(self, doubt: &'d Doubt) -> Option<Self::Quick<'d>>
-    where
-        Self: 'd;
+    /// What most places of the kind are, with less to do in a look-up; itself if there is no less.
+    type Quick: Place;
+
+    /// The same place as that, if it is one of them.
+    fn quick(self) -> Option<Self::Quick>;
 
     /// Sees that no more doubts arise than must.
     fn refresh(self) {}
@@ -77,16 +74,10 @@ impl Global<'_> {
 }
 
 impl Place for Global<'_> {
-    type Quick<'d>
-        = Self
-    where
-        Self: 'd;
+    type Quick = Self;
 
     #[inline]
-    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
-    where
-        Self: 'd,
-    {
+    fn quick(self) -> Option<Self> {
         Some(self)
     }
 
@@ -118,35 +109,18 @@ pub(crate) struct Inner<'a>(pub(crate) &'a Node);
 /// A scope that is read much, and of which no more levels are above than the default tree has: a look-up of such
 /// does not look at the others above it, and knows where to count. But what it does not hold it may only doubt.
 #[derive(Clone, Copy)]
-pub(crate) struct Busy<'a> {
-    near: &'a Near,
-    doubt: &'a Doubt,
-}
+pub(crate) struct Busy<'a>(&'a Near);
 
-/// Whether a look-up has met something of which only another, not quick, can say if it is to be believed. Said in
-/// a place of its own, because a call from the middle of a look-up costs more than that.
-#[derive(Default)]
-pub(crate) struct Doubt(Cell<bool>);
+/// A look-up has met something of which only another, in a place that is sure, can say if it is to be believed. What it
+/// found before that does not count either.
+pub(crate) struct Doubt;
 
-impl Doubt {
-    #[inline]
-    pub(crate) fn arose(&self) -> bool {
-        self.0.get()
-    }
-}
-
-impl Place for Inner<'_> {
-    type Quick<'d>
-        = Busy<'d>
-    where
-        Self: 'd;
+impl<'a> Place for Inner<'a> {
+    type Quick = Busy<'a>;
 
     #[inline]
-    fn quick<'d>(self, doubt: &'d Doubt) -> Option<Busy<'d>>
-    where
-        Self: 'd,
-    {
-        self.0.as_near().map(|near| Busy { near, doubt })
+    fn quick(self) -> Option<Busy<'a>> {
+        self.0.as_near().map(Busy)
     }
 
     fn refresh(self) {
@@ -177,46 +151,38 @@ impl Place for Inner<'_> {
 }
 
 impl Place for Busy<'_> {
-    type Quick<'d>
-        = Self
-    where
-        Self: 'd;
+    const IS_SURE: bool = false;
+
+    type Quick = Self;
 
     #[inline]
-    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
-    where
-        Self: 'd,
-    {
+    fn quick(self) -> Option<Self> {
         Some(self)
     }
 
     #[inline]
     fn salt(self) -> u64 {
-        self.near.salt()
+        self.0.salt()
     }
 
     #[inline]
     fn now(self) -> ScopeStamp {
-        self.near.now()
+        self.0.now()
     }
 
     #[inline]
     fn level(self) -> LevelId {
-        self.near.level()
+        self.0.level()
     }
 
     #[inline]
     fn count(self, lane: usize, what: Caller) -> bool {
-        self.near.count(lane, what);
+        self.0.count(lane, what);
         false
     }
 
     #[inline]
     fn holds(self, stamp: ScopeStamp) -> bool {
-        let holds = self.near.holds(stamp);
-        if !holds {
-            self.doubt.0.set(true);
-        }
-        holds
+        self.0.holds(stamp)
     }
 }

@@ -42,7 +42,7 @@ mod upkeep;
 pub(crate) mod worker;
 
 use crate::clock::Clock;
-use crate::scope::place::Place;
+use crate::scope::place::{Doubt, Place};
 use crate::stats::Published;
 use crate::store::Tick;
 use crate::sync::mailbox::Mailbox;
@@ -99,7 +99,7 @@ impl<K, V> Shard<K, V> {
         })
     }
 
-    /// The live entry of a key. Takes no lock, sends nothing, waits for nobody.
+    /// The live entry of a key, unless a place that is not sure is in doubt. Takes no lock, sends nothing, waits for nobody.
     #[inline]
     pub(crate) fn find<'g>(
         &self,
@@ -107,42 +107,66 @@ impl<K, V> Shard<K, V> {
         is_key: impl Fn(&K) -> bool + Copy,
         validity: Validity<'_, impl Place>,
         pinned: Pinned<'g>,
-    ) -> Option<Live<'g, K, V>> {
+    ) -> Result<Option<Live<'g, K, V>>, Doubt> {
         let head = self.pending.head(hash.slot(SLOTS), pinned);
         if !head.may_hold(hash.local()) {
             return self.published(hash, is_key, validity, pinned);
         }
-        match self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned).1 {
+        let (_, sight) =
+            self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)?;
+        Ok(match sight {
             Sight::Live(live) => Some(live),
             Sight::Loading(_) | Sight::Absent => None,
-        }
+        })
     }
 
     #[inline(always)]
-    fn published<'g>(
+    fn published<'g, P: Place>(
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
-        validity: Validity<'_, impl Place>,
+        validity: Validity<'_, P>,
+        pinned: Pinned<'g>,
+    ) -> Result<Option<Live<'g, K, V>>, Doubt> {
+        let Validity { clock, place } = validity;
+        let of_key = move |entry: &Entry<K, V>| is_key(&entry.key);
+        match self.index.find(hash.local(), of_key, pinned) {
+            // The scope after the entry was found: so no generation that its maker saw is missed.
+            Some(first) if place.holds(first.entry().stamp()) => Ok(first.alive(clock)),
+            Some(_) if P::IS_SURE => Ok(self.published_beside(hash, is_key, clock, place, pinned)),
+            Some(_) => Err(Doubt),
+            None => Ok(None),
+        }
+    }
+
+    /// As `published`, where what the index has first of the key does not hold: another scope may have the key, too.
+    #[cold]
+    fn published_beside<'g>(
+        &self,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool + Copy,
+        clock: &Clock,
+        place: impl Place,
         pinned: Pinned<'g>,
     ) -> Option<Live<'g, K, V>> {
-        let Validity { clock, place } = validity;
-        // The scope after the entry was found: so no generation that its maker saw is missed.
         let is_it = move |entry: &Entry<K, V>| is_key(&entry.key) && place.holds(entry.stamp());
         self.index.find(hash.local(), is_it, pinned)?.alive(clock)
     }
 
     /// All there is to know about a key, and the head under which it was seen: a submit on that head
-    /// succeeds only if it still holds.
-    pub(crate) fn survey<'g>(
+    /// succeeds only if it still holds. For places that are sure.
+    pub(crate) fn survey<'g, P: Place>(
         &self,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
-        validity: Validity<'_, impl Place>,
+        validity: Validity<'_, P>,
         pinned: Pinned<'g>,
     ) -> (Head, Sight<'g, K, V>) {
+        const { assert!(P::IS_SURE) };
+        let Validity { clock, place } = validity;
         let head = self.pending.head(hash.slot(SLOTS), pinned);
-        self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)
+        let seen = self.survey_in_flight(head, hash, is_key, clock, place, pinned);
+        seen.unwrap_or((head, Sight::Absent))
     }
 
     /// One walk decides everything. Two walks over the same head can disagree, because a flight may
@@ -151,40 +175,47 @@ impl<K, V> Shard<K, V> {
     /// The parts of the validity one by one: together some are too large for registers, and every read that need not
     /// walk would store them first.
     #[cold]
-    fn survey_in_flight<'g>(
+    fn survey_in_flight<'g, P: Place>(
         &self,
         mut head: Head,
         hash: KeyHash,
         is_key: impl Fn(&K) -> bool + Copy,
         clock: &Clock,
-        place: impl Place,
+        place: P,
         pinned: Pinned<'g>,
-    ) -> (Head, Sight<'g, K, V>) {
+    ) -> Result<(Head, Sight<'g, K, V>), Doubt> {
         // An operation of a generation that has ended says nothing: what came after the eviction counts,
         // though it may hang below a slow write that was issued before.
-        let is_it = |entry: &Entry<K, V>| is_key(&entry.key) && place.holds(entry.stamp());
+        let holds = |entry: &Entry<K, V>| match place.holds(entry.stamp()) {
+            false if !P::IS_SURE => Err(Doubt),
+            holds => Ok(holds),
+        };
+        let is_it = |entry: &Entry<K, V>| Ok(is_key(&entry.key) && holds(entry)?);
         let mut walk = self.pending.walk(head, pinned);
         loop {
             match walk.step() {
-                Step::Write(seen) if seen.entry().hash() == hash.local() && is_it(seen.entry()) => {
-                    return (head, decide(seen, clock));
+                Step::Write(seen)
+                    if seen.entry().hash() == hash.local() && is_it(seen.entry())? =>
+                {
+                    return Ok((head, decide(seen, clock)));
                 }
-                Step::Load(flight) if flight.hash() == hash.local() && is_it(flight.entry()) => {
+                Step::Load(flight) if flight.hash() == hash.local() && is_it(flight.entry())? => {
                     match flight.entry().state() {
-                        State::Loading => return (head, Sight::Loading(flight)),
+                        State::Loading => return Ok((head, Sight::Loading(flight))),
                         // Nobody joins a load that was superseded; one without a value says nothing.
                         State::Superseded | State::Void => {}
                         // The scope once more: of a load that has ended too late it may say so only now.
-                        _ if !place.holds(flight.entry().stamp()) => {}
+                        _ if !holds(flight.entry())? => {}
                         State::Live | State::Replaced | State::Removed | State::Gone => {
-                            return (head, decide(flight.seen(), clock));
+                            return Ok((head, decide(flight.seen(), clock)));
                         }
                     }
                 }
                 Step::Write(_) | Step::Load(_) | Step::Other => {}
                 Step::End => {
-                    let found = self.published(hash, is_key, Validity::new(clock, place), pinned);
-                    return (head, found.map_or(Sight::Absent, Sight::Live));
+                    let validity = Validity::new(clock, place);
+                    let found = self.published(hash, is_key, validity, pinned)?;
+                    return Ok((head, found.map_or(Sight::Absent, Sight::Live)));
                 }
                 Step::Restart => {
                     head = self.pending.head(hash.slot(SLOTS), pinned);

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::front::Front;
 use crate::scope::ScopeStamp;
 use crate::scope::node::{Node, Tallies};
-use crate::scope::place::{Doubt, Global, Place};
+use crate::scope::place::{Global, Place};
 use crate::scope::snapshot::Figures;
 use crate::scope::tree::LevelId;
 use crate::shard::command::Command;
@@ -380,19 +380,13 @@ pub(crate) struct WithinGlobal<'a> {
     tag: Tag,
 }
 
-impl Place for Within<'_> {
+impl<'a> Place for Within<'a> {
     const COUNTS_ALONE: bool = true;
 
-    type Quick<'d>
-        = WithinGlobal<'d>
-    where
-        Self: 'd;
+    type Quick = WithinGlobal<'a>;
 
     #[inline]
-    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<WithinGlobal<'d>>
-    where
-        Self: 'd,
-    {
+    fn quick(self) -> Option<WithinGlobal<'a>> {
         let Self { node, space, tag, .. } = self;
         let is_global = node.parent().is_none();
         is_global.then(|| WithinGlobal { global: Global::new(node.generation()), space, tag })
@@ -439,16 +433,10 @@ impl Place for Within<'_> {
 impl Place for WithinGlobal<'_> {
     const COUNTS_ALONE: bool = true;
 
-    type Quick<'d>
-        = Self
-    where
-        Self: 'd;
+    type Quick = Self;
 
     #[inline]
-    fn quick<'d>(self, _doubt: &'d Doubt) -> Option<Self>
-    where
-        Self: 'd,
-    {
+    fn quick(self) -> Option<Self> {
         Some(self)
     }
 

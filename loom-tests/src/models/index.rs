@@ -9,7 +9,7 @@ const CAPACITY: u64 = 100;
 fn read(rig: &Rig<Tracked, Key>, pinned: Pinned<'_>) -> Option<u32> {
     let key = Key::new(1);
     let found = rig.shard().find(rig.hash(&key), |k| *k == key, rig.validity(), pinned);
-    found.map(|live| live.value().number())
+    found.unwrap_or(None).map(|live| live.value().number())
 }
 
 /// A key that is written again while it is read has one of its values, whole, and never none.
