@@ -130,7 +130,7 @@ printf '%-36s %-36s %s\n' mutation model result
 for mutation in "${mutations[@]}"; do
     rm -rf "$tree/src"
     cp -r "$work/src" "$tree/src"
-    if ! (cd "$tree" && patch -p1 -s --no-backup-if-mismatch <"$here/mutations/$mutation.patch") >"$work/errors" 2>&1; then
+    if ! (cd "$tree" && patch -p1 -F0 -s --no-backup-if-mismatch <"$here/mutations/$mutation.patch") >"$work/errors" 2>&1; then
         echo "ERROR: $mutation does not apply"
         head -n 20 "$work/errors"
         errors=$((errors + 1))

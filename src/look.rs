@@ -1,6 +1,6 @@
 //! Look-ups: from a place and a key to the live entry, counted and noted as read. Never waits.
 //!
-//! [`Front::read`] pins, [`Front::look`] goes the way of the kind that the place is of, and [`Front::find`] asks the
+//! [`Front::read`] pins, [`Front::look`] goes the way of the kind that the place is of, and [`Front::search`] asks the
 //! shard. Layer: front.
 
 use crate::clock::deadline;

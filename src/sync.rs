@@ -8,6 +8,7 @@
 //! that ships. Owns nothing; layer: base.
 
 mod barrier;
+mod contained;
 pub(crate) mod epochs;
 pub(crate) mod grace;
 pub(crate) mod lanes;
@@ -24,6 +25,7 @@ pub(crate) mod spare;
 #[cfg(cache_loom)]
 mod watched;
 
+pub(crate) use contained::contained;
 #[cfg(not(any(cache_loom, cache_shuttle)))]
 pub(crate) use std::sync::atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU64, Ordering, fence};
 

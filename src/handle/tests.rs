@@ -317,3 +317,29 @@ fn evictions_that_pile_up_cost_no_more_each_than_few() {
     assert!(many.0 < 8_000 / 16, "{} turns for 8,000", many.0);
     assert!(many.1 < few.1 * 12, "{} bytes for 1,000, {} for 8,000", few.1, many.1);
 }
+
+#[test]
+fn what_an_eviction_took_is_room_for_all_before_its_shard_rests() {
+    let builder = CacheHandle::builder().shards(2).backlog(1 << 10).max_capacity(100);
+    let (front, mut workers) = builder.assemble().expect("valid");
+    let cache = Cache::from_front(front);
+    let scope = cache.scope([("organization", "acme")]).expect("a valid path");
+    let shards = &cache.front.shards;
+    let in_shard = |number: usize, (_, shard): (_, &_)| std::ptr::eq(&shards[number], shard);
+    let inner = crate::scope::place::Inner(scope.node());
+    let scoped = (0..).filter(|key| in_shard(0, cache.front.route(inner, key)));
+    scoped.take(40).for_each(|key| scope.insert(key, Arc::default()));
+    let global = |key: &u64| in_shard(1, cache.front.route(cache.front.global(), key));
+    let mut others = (0..).filter(global);
+    others.by_ref().take(60).for_each(|key| cache.insert(key, Arc::default()));
+    let mut rest = |number: usize| while !matches!(workers[number].turn(), Next::Idle(_)) {};
+    (0..2).for_each(&mut rest);
+    assert_eq!(cache.len(), 100);
+
+    let evicted = scope.evict();
+    rest(0);
+    others.take(40).for_each(|key| cache.insert(key, Arc::default()));
+    rest(1);
+    assert_eq!((cache.len(), cache.stats().evictions()), (100, 0), "there was room for all");
+    assert_eq!(evicted.wait().ok(), Some(40));
+}

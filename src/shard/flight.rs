@@ -14,10 +14,9 @@ use super::pending::Draft;
 use crate::scope::place::Place;
 use crate::sync::reclaim::{self, Epoch};
 use crate::sync::slot;
-use crate::sync::{AtomicPtr, Ordering, fence};
+use crate::sync::{AtomicPtr, Ordering, contained, fence};
 use std::any::Any;
 use std::collections::HashSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
@@ -159,7 +158,7 @@ impl<V> Drop for Waiters<V> {
         self.for_each(|answer| {
             // A waiter that was cancelled does not want it. An answer runs a waker: one that panics must
             // not keep the others waiting, nor abort if we are unwinding already.
-            let _ = catch_unwind(AssertUnwindSafe(|| answer.send(Outcome::Retry)));
+            contained(|| answer.send(Outcome::Retry));
         });
     }
 }

@@ -22,8 +22,8 @@ use std::sync::Arc;
 
 /// Timers that one turn looks at.
 const EXPIRY_SLICE: u32 = 256;
-/// Entries that one turn takes out after evictions of scopes, and scopes and slots that it looks at; or entries that it takes
-/// out of a group that has ended.
+/// Entries that one turn takes out after evictions of scopes, and scopes and slots that it looks at. As many again it takes out
+/// of groups that have ended.
 pub(super) const SLICE: u32 = 1024;
 
 /// What happens to an entry once it has left its chain. All but the first and the last are decided

@@ -277,15 +277,16 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// Carries out commands in their order, and answers the evictions before each, a slice of what there is.
     fn carry_out(&mut self, timer: Option<u64>) -> Next {
-        let (due, mut left) = (timer == Some(0), SLICE);
+        let (due, mut left, mut swept) = (timer == Some(0), SLICE, false);
         let next = loop {
             if let Some(next) = self.carry_out_commands(due, &mut left) {
                 break next;
             }
             match self.sweep(&mut left) {
                 _ if left == 0 => break Next::Again,
-                true => {}
-                false if due => break Next::Again,
+                true => swept = true,
+                // The next turn gives back what was swept of the capacity, before the shard rests.
+                false if due || swept => break Next::Again,
                 false => break Next::Idle(timer),
             }
         };

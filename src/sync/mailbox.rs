@@ -6,8 +6,7 @@
 //! drain. flume's queue has a short internal mutex: this module is on no path of a read, a write that
 //! finds room, or a load. Layer: base.
 
-use super::{AtomicBool, Ordering};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use super::{AtomicBool, Ordering, contained};
 
 /// A queue with many senders and one owner, which can be closed without losing anybody.
 pub(crate) struct Mailbox<T> {
@@ -53,7 +52,7 @@ impl<T> Mailbox<T> {
     /// nor a sender's, and keeps no other from being answered.
     fn drain(&self) {
         while let Some(message) = self.queue.pop() {
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(message)));
+            contained(|| drop(message));
         }
     }
 }
@@ -112,14 +111,22 @@ mod tests {
     use super::Mailbox;
     use std::sync::Arc;
 
-    /// A message whose asker panics as it is dropped.
+    /// A message whose asker panics as it is dropped, and what he panics with in its turn.
     struct Bomb {
         _alive: Arc<()>,
     }
 
     impl Drop for Bomb {
         fn drop(&mut self) {
-            panic!("an asker panics as he is woken");
+            std::panic::panic_any(Fragment);
+        }
+    }
+
+    struct Fragment;
+
+    impl Drop for Fragment {
+        fn drop(&mut self) {
+            panic!("as what he panicked with is dropped");
         }
     }
 
