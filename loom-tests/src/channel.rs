@@ -6,6 +6,8 @@ use std::time::Duration;
 #[derive(Clone)]
 pub struct Receiver<T>(flume::Receiver<T>);
 
+pub use flume::Iter;
+
 #[derive(Debug)]
 pub struct RecvError;
 
@@ -15,6 +17,10 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 }
 
 impl<T> Receiver<T> {
+    pub fn iter(&self) -> Iter<'_, T> {
+        self.0.iter()
+    }
+
     pub fn recv(&self) -> Result<T, RecvError> {
         self.0.recv().map_err(|_| RecvError)
     }

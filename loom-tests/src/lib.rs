@@ -41,7 +41,7 @@ mod channel;
 #[cfg(crossbeam_loom)]
 extern crate self as crossbeam_channel;
 #[cfg(crossbeam_loom)]
-use channel::{Receiver, RecvError, bounded};
+use channel::{Iter, Receiver, RecvError, bounded};
 #[cfg(crossbeam_loom)]
 use flume::{RecvTimeoutError, Sender, TryRecvError, TrySendError};
 
