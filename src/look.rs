@@ -36,7 +36,7 @@ impl<K, V> Front<K, V> {
     }
 
     /// The live entry of a key: counts a hit or a miss and notes that the entry was read.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn look<'g, Q>(
         &'g self,
         place: impl Place,
@@ -50,7 +50,7 @@ impl<K, V> Front<K, V> {
     }
 
     /// As `look`, but counts no miss.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn glance<'g, Q>(
         &'g self,
         place: impl Place,
@@ -63,7 +63,7 @@ impl<K, V> Front<K, V> {
         self.seek::<false, _>(place, key, pinned)
     }
 
-    #[inline]
+    #[inline(always)]
     fn seek<'g, const COUNTS_MISS: bool, Q>(
         &'g self,
         place: impl Place,
@@ -126,7 +126,7 @@ impl<K, V> Front<K, V> {
     }
 
     /// As `find`, for any place.
-    #[inline]
+    #[inline(always)]
     fn search<'g, Q>(
         &'g self,
         place: impl Place,

@@ -100,7 +100,7 @@ impl<K, V> Shard<K, V> {
     }
 
     /// The live entry of a key, unless a place that is not sure is in doubt. Takes no lock, sends nothing, waits for nobody.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn find<'g>(
         &self,
         hash: KeyHash,

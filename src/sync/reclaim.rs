@@ -45,7 +45,7 @@ impl Pinned<'_> {
 }
 
 /// What `f` finds while the current thread is pinned.
-#[inline]
+#[inline(always)]
 pub(crate) fn pinned<R>(f: impl FnOnce(Pinned<'_>) -> R) -> R {
     let guard = pin();
     f(guard.pinned())
