@@ -4,7 +4,7 @@ use super::CacheHandle;
 use crate::scope::path::ScopeId;
 use crate::shard::command::Command;
 use crate::shard::docket::Eviction;
-use crate::shard::worker::Next;
+use crate::shard::worker::{Next, Worker};
 use crate::{Error, RemovalCause, Reply, ScopedHandle};
 use std::future::Future;
 use std::io::Write;
@@ -316,6 +316,30 @@ fn evictions_that_pile_up_cost_no_more_each_than_few() {
     let (few, many) = (pile(1_000), pile(8_000));
     assert!(many.0 < 8_000 / 16, "{} turns for 8,000", many.0);
     assert!(many.1 < few.1 * 12, "{} bytes for 1,000, {} for 8,000", few.1, many.1);
+}
+
+#[test]
+fn a_shard_that_rests_gives_back_the_room_of_its_queue_and_loses_nothing() {
+    let (front, mut workers) = CacheHandle::builder().shards(1).assemble().expect("valid");
+    let (cache, mut worker) = (Cache::from_front(front), workers.remove(0));
+    let rest = |worker: &mut Worker<u64, Arc<u64>>| {
+        while !matches!(worker.turn(), Next::Idle(_)) {}
+        (0..2).for_each(|_| worker.sleep(None));
+    };
+    rest(&mut worker);
+    let queue = allocation_counter::measure(|| {
+        let replies: Vec<_> = (0..10_000).map(|_| cache.flush()).collect();
+        rest(&mut worker);
+        assert!(replies.into_iter().all(|reply| reply.wait().is_ok()));
+    });
+    assert!(queue.bytes_max > 10_000 * 8, "there was a queue");
+    assert!(queue.bytes_current < 10_000, "{} bytes are left of it", queue.bytes_current);
+
+    let came_before_a_rest = cache.flush();
+    worker.sleep(None);
+    assert!(matches!(worker.turn(), Next::Idle(_)));
+    drop(worker);
+    assert!(came_before_a_rest.wait().is_ok());
 }
 
 #[test]

@@ -373,6 +373,11 @@ impl<K, V> Shard<K, V> {
         self.mailbox.receive()
     }
 
+    /// All messages that were not yet taken, and with them the room that they took. Shard thread only.
+    pub(crate) fn receive_all(&self) -> impl Iterator<Item = Message<K, V>> {
+        self.mailbox.receive_all()
+    }
+
     pub(crate) fn signal(&self) -> &Signal {
         &self.signal
     }

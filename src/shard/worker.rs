@@ -46,7 +46,7 @@ pub(crate) struct Worker<K, V> {
     /// Commands that have come and are not answered yet, in the order of their coming; each comes after the evictions
     /// up to some place.
     commands: VecDeque<(u64, Command<K, V>)>,
-    /// Commands that came while a turn was under way: they are for the next.
+    /// Commands that were taken out of the mailbox while a turn was under way or before a rest: they are for the next.
     later: VecDeque<Command<K, V>>,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
@@ -409,6 +409,9 @@ impl<K: Eq, V> Worker<K, V> {
         // From the first nap a shard that has work is woken at once.
         if self.naps > 0 && !self.fold.departures.has_graves() {
             self.rest();
+            if !self.later.is_empty() {
+                return;
+            }
         }
         self.naps = self.naps.saturating_add(1);
         let unsettled = self.over || (self.clock_by_hand && timer.is_some());
@@ -428,8 +431,11 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// Gives back what is kept for the next turn, which is long in coming.
     fn rest(&mut self) {
+        let shard = &self.shards[self.number];
         self.fold.rest();
-        self.shards[self.number].blocks.rest();
+        shard.blocks.rest();
+        // The mailbox gives back its room with what is in it, if something has come meanwhile.
+        self.later.extend(shard.receive_all().map(|message| message.command));
         self.commands.shrink_to(KEPT);
         self.later.shrink_to(KEPT);
         self.ready.shrink_to(KEPT);

@@ -36,6 +36,11 @@ impl<T> Mailbox<T> {
         self.queue.pop()
     }
 
+    /// All that is queued, the oldest first, and with it the room that the longest queue took. Never waits for a sender.
+    pub(crate) fn receive_all(&self) -> impl Iterator<Item = T> {
+        self.queue.take()
+    }
+
     /// Refuses all that is queued and all that will be.
     pub(crate) fn close(&self) {
         // Release: see `send` [edge: mailbox-closed].
@@ -59,7 +64,7 @@ impl<T> Mailbox<T> {
 
 /// flume's unbounded queue with both ends held together: it lives exactly as long as its mailbox.
 struct Queue<T> {
-    // Boxed: flume keeps the room that its longest queue needed.
+    // Boxed: flume keeps the room that its longest queue needed until all is taken at once.
     sender: flume::Sender<Box<T>>,
     receiver: flume::Receiver<Box<T>>,
     order: Order,
@@ -80,6 +85,11 @@ impl<T> Queue<T> {
     fn pop(&self) -> Option<T> {
         self.order.step();
         self.receiver.try_recv().ok().map(|message| *message)
+    }
+
+    fn take(&self) -> impl Iterator<Item = T> {
+        self.order.step();
+        self.receiver.drain().map(|message| *message)
     }
 }
 
