@@ -2,9 +2,9 @@
 //! which they began.
 //!
 //! All evictions of a cache begin one after another (`scope/evictions.rs`), and who evicts leaves every shard the command
-//! before that. So a shard that has found one begun has the commands of all that began earlier in its mailbox: it
-//! answers none before it has answered those, and each takes what one generation less than the rest would have
-//! left. Invariant: in-order (see `docs/concurrency.md`). Layer: shard.
+//! before that. So a shard that has found one begun has the commands of all that began earlier, though it may have to take
+//! them out of its mailbox first: it answers none before it has answered those, and each takes what one generation less
+//! than the rest would have left. Invariant: in-order (see `docs/concurrency.md`). Layer: shard.
 
 use super::graves::KEPT;
 use crate::reply::Responder;

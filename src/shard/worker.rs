@@ -48,6 +48,8 @@ pub(crate) struct Worker<K, V> {
     commands: VecDeque<(u64, Command<K, V>)>,
     /// Commands that were taken out of the mailbox while a turn was under way or before a rest: they are for the next.
     later: VecDeque<Command<K, V>>,
+    /// The most that came in a turn since the mailbox gave its room back.
+    most_came: usize,
     /// Writers that wait for room.
     ready: Vec<Responder<()>>,
     /// Evictions of scopes that have come and are not answered yet.
@@ -99,6 +101,7 @@ impl<K: Eq, V> Worker<K, V> {
             fold,
             commands: VecDeque::new(),
             later: VecDeque::new(),
+            most_came: 0,
             ready: Vec::new(),
             docket: Docket::default(),
             ended: Vec::new(),
@@ -154,7 +157,7 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// One round of everything. Public to the crate so that tests and models can step a shard.
     pub(crate) fn turn(&mut self) -> Next {
-        let came = self.take_commands();
+        let came = self.take_commands() as u64;
         // Who evicts may have read what its writer has not marked yet: that is to be counted.
         let thorough = self.docket.look() || !self.ended.is_empty();
         let (mut folded, mut of_word) = (0, 0);
@@ -245,7 +248,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.later.pop_front().or_else(take)
     }
 
-    fn take_commands(&mut self) -> u64 {
+    fn take_commands(&mut self) -> usize {
         let mut came = 0;
         while let Some(command) = self.next_command() {
             came += 1;
@@ -267,7 +270,21 @@ impl<K: Eq, V> Worker<K, V> {
                 command => self.put_off(command),
             }
         }
+        self.most_came = self.most_came.max(came);
+        // It may be long until the next rest.
+        self.shrink_mailbox(MANY_COMMANDS);
         came
+    }
+
+    /// Has the mailbox give its room back if that is for more than so many: it does as all in it is taken, which is for the
+    /// next turn.
+    fn shrink_mailbox(&mut self, kept: usize) {
+        if self.most_came > kept {
+            self.most_came = 0;
+            self.later.shrink_to(KEPT);
+            let messages = self.shards[self.number].receive_all();
+            self.later.extend(messages.map(|message| message.command));
+        }
     }
 
     /// Has a command carried out after those before it, and after the evictions that began before it came.
@@ -292,7 +309,7 @@ impl<K: Eq, V> Worker<K, V> {
         };
         let in_use = self.commands.len();
         if self.commands.capacity() > MANY_COMMANDS.max(4 * in_use) {
-            // It may be long until the next sleep. By half at least, for what is left is moved.
+            // It may be long until the next rest. By half at least, for what is left is moved.
             self.commands.shrink_to(2 * in_use);
         }
         next
@@ -431,11 +448,9 @@ impl<K: Eq, V> Worker<K, V> {
 
     /// Gives back what is kept for the next turn, which is long in coming.
     fn rest(&mut self) {
-        let shard = &self.shards[self.number];
         self.fold.rest();
-        shard.blocks.rest();
-        // The mailbox gives back its room with what is in it, if something has come meanwhile.
-        self.later.extend(shard.receive_all().map(|message| message.command));
+        self.shards[self.number].blocks.rest();
+        self.shrink_mailbox(KEPT);
         self.commands.shrink_to(KEPT);
         self.later.shrink_to(KEPT);
         self.ready.shrink_to(KEPT);

@@ -94,7 +94,7 @@ impl<T> Queue<T> {
 }
 
 /// Where a model checker may switch threads and what flume's queue lock orders. Nothing in a normal
-/// build, where the lock itself is there; in a model one operation for each push and pop, and flume's
+/// build, where the lock itself is there; in a model one operation for each push, pop and taking of all, and flume's
 /// real queue (whose lock is never contended there: a model runs one thread at a time).
 struct Order {
     #[cfg(any(cache_loom, cache_shuttle))]
@@ -111,7 +111,7 @@ impl Order {
 
     fn step(&self) {
         #[cfg(any(cache_loom, cache_shuttle))]
-        // AcqRel: flume's lock orders every push and pop [edge: mailbox-queue].
+        // AcqRel: flume's lock orders every push, pop and taking of all [edge: mailbox-queue].
         self.turn.fetch_add(1, Ordering::AcqRel);
     }
 }
