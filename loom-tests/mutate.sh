@@ -5,24 +5,25 @@
 #
 # A mutation is a patch in `mutations/` whose first line says `model: NAME...`, and `bound: N` may say with how
 # many preemptions they are searched (else LOOM_MAX_PREEMPTIONS, 2). It counts as caught only if the mutated
-# tree compiles and each of its models fails; a patch that does not apply is an error.
+# tree compiles and each of its models fails; a patch that does not apply is an error. MODEL_JOBS mutations are tried
+# at once (default: one for each processor).
 set -u
 here="$(cd "$(dirname "$0")" && pwd)"
 root="$(dirname "$here")"
-work="$(mktemp -d)"
-trap 'rm -rf "$work"' EXIT
-tree="$work/tree"
+all_work="$(mktemp -d)"
+trap 'rm -rf "$all_work"' EXIT
+jobs=${MODEL_JOBS:-$(nproc)}
 export RUST_BACKTRACE=0
 export CARGO_PROFILE_DEV_DEBUG=0
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$work/target}"
 declare -A flags=(
     [models]="--cfg cache_loom"
     [collector]="--cfg cache_loom --cfg crossbeam_loom --cfg crossbeam_sanitize"
 )
 
-mkdir "$tree"
-tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
-cp -r "$tree/src" "$work/src"
+# Each job has a copy of the tree, and what it compiles, to itself.
+enter() {
+    work="$all_work/$1" tree="$all_work/$1/tree"
+}
 
 mutations=("$@")
 if [ ${#mutations[@]} -eq 0 ]; then
@@ -52,7 +53,7 @@ level_of() {
 # Builds a test binary of the tree, optimised so far, and prints its path. Cargo decides by modification times, which a
 # copied tree must not be trusted with.
 build() {
-    local target="$CARGO_TARGET_DIR/$1-$2"
+    local target="$work/target/$1-$2"
     rm -rf "$target"/debug/.fingerprint/loom-tests-*
     (
         cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL="$2" \
@@ -94,62 +95,111 @@ try() {
     fi
 }
 
-errors=0 caught=0 bound=
-all=$(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
-# Prints nothing but what cargo says if the tree does not compile.
+# Builds a test binary of the tree without a mutation. Prints nothing but what cargo says if that does not compile.
 keep_unmutated() {
     local kept="$work/unmutated-$1-$2" binary
     [ -e "$kept" ] && return
     binary=$(build "$1" "$2")
     if [ -z "$binary" ]; then
         cat "$work/errors" >&2
-        exit 1
+        return 1
     fi
     cp "$binary" "$kept"
 }
 
-# Whether the models pass is for run.sh to say: here it is enough that none fails at once.
-for model in $all; do
+# Finds out how far the compiler has to optimise for a model, and that it does not fail at once without a mutation. Whether it
+# passes is for run.sh to say.
+level_model() {
+    local model=$1 tests level code
     tests=$(tests_of "$model")
     for level in 0 1; do
-        keep_unmutated "$tests" $level
-        optimised[$model]=$level
         MODEL_SECONDS=5 run "$work/unmutated-$tests-$level" "$model"
         code=$?
         overflowed || break
     done
+    echo "optimised[$model]=$level" >>"$work/levels"
     case $code in
-    0) grep -q "^searched $model " "$work/output" && continue ;;
-    124) continue ;;
+    0) grep -q "^searched $model " "$work/output" && return ;;
+    124) return ;;
     esac
     echo "ERROR: $model fails without a mutation"
-    errors=$((errors + 1))
-done
+    echo error >>"$work/errors-so-far"
+}
 
-printf '%-36s %-36s %s\n' mutation model result
-for mutation in "${mutations[@]}"; do
+# Tries a mutation on each of its models.
+try_mutation() {
+    local mutation=$1 missed=0 bound model result
     rm -rf "$tree/src"
     cp -r "$work/src" "$tree/src"
     if ! (cd "$tree" && patch -p1 -F0 -s --no-backup-if-mismatch <"$here/mutations/$mutation.patch") >"$work/errors" 2>&1; then
         echo "ERROR: $mutation does not apply"
         head -n 20 "$work/errors"
-        errors=$((errors + 1))
-        continue
+        return
     fi
-    missed=0
     bound=$(bound_of "$mutation")
     for model in $(models_of "$mutation"); do
         result=$(try "$model")
         printf '%-36s %-36s %s\n' "$mutation" "$model" "$result"
         case "$result" in
         ERROR*)
-            missed=1 errors=$((errors + 1))
+            missed=1
             head -n 20 "$work/errors"
             ;;
         SURVIVED*) missed=1 ;;
         esac
     done
-    caught=$((caught + 1 - missed))
+    [ $missed -eq 1 ] || echo "$mutation" >>"$work/caught"
+}
+
+# Calls a function for every one of the words that falls to this job.
+for_my_share() {
+    local number=$1 call=$2 at=0 word
+    shift 2
+    enter "$number"
+    for word in "$@"; do
+        [ $((at++ % jobs)) -ne "$number" ] || "$call" "$word"
+    done
+}
+
+# Has all jobs call a function for their shares of the words.
+share_out() {
+    local number
+    for ((number = 0; number < jobs; number++)); do
+        for_my_share "$number" "$@" &
+    done
+    wait
+}
+
+mapfile -t models < <(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
+enter 0
+mkdir -p "$tree"
+tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
+cp -r "$tree/src" "$work/src"
+for tests in $(for model in "${models[@]}"; do tests_of "$model"; done | sort -u); do
+    keep_unmutated "$tests" 0 && keep_unmutated "$tests" 1 || exit 1
 done
+for ((number = 1; number < jobs; number++)); do
+    cp -a "$all_work/0" "$all_work/$number"
+done
+share_out level_model "${models[@]}"
+# shellcheck disable=SC1090 # written above
+source <(cat "$all_work"/*/levels)
+
+# A binary knows where it was built, so each job needs its own to compare with.
+keep_mine() {
+    local kept
+    for kept in "$work"/unmutated-*; do
+        [ "$work" = "$all_work/0" ] && return
+        rm "$kept"
+        kept=${kept##*/unmutated-}
+        keep_unmutated "${kept%-*}" "${kept##*-}"
+    done
+}
+mapfile -t numbers < <(seq 0 $((jobs - 1)))
+share_out keep_mine "${numbers[@]}"
+
+printf '%-36s %-36s %s\n' mutation model result
+share_out try_mutation "${mutations[@]}"
+caught=$(cat "$all_work"/*/caught 2>/dev/null | wc -l)
 echo "$caught of ${#mutations[@]} caught"
-[ "$caught" -eq ${#mutations[@]} ] && [ $errors -eq 0 ]
+[ "$caught" -eq ${#mutations[@]} ] && ! cat "$all_work"/*/errors-so-far 2>/dev/null | grep -q .
