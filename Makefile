@@ -65,8 +65,8 @@ histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) fo
 loom: ## Search the interleavings of every protocol model, with up to two preemptions
 	./loom-tests/run.sh
 
-loom-deep: ## Search those of the models of up to three threads with three preemptions
-	LOOM_MAX_PREEMPTIONS=3 ./loom-tests/run.sh --small
+loom-deep: ## Search the models of up to three threads with three preemptions, the others with two
+	./loom-tests/run.sh --deep
 
 loom-collector: ## Search index and graves on the real crossbeam-epoch, compiled against loom too
 	./loom-tests/run.sh --collector

@@ -9,8 +9,7 @@ declare -A commands=(
     [test]="make test"
     [scope-storm]="make scope-storm"
     [histories]="make histories"
-    [loom]="make loom"
-    [loom-deep]="make loom-deep"
+    [loom]="make loom-deep"
     [collector]="make loom-collector"
     [mutations]="make loom-mutations"
     [reliability]="make reliability"
@@ -18,7 +17,7 @@ declare -A commands=(
     [sanitize]="make sanitize"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom loom-deep collector mutations reliability fuzz sanitize)
+[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom collector mutations reliability fuzz sanitize)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0

@@ -3,6 +3,8 @@
 //! Every rule is a function from sources to findings. A test here applies it to the tree, and one
 //! in `tidy/samples.rs` to a small bad sample.
 
+#[path = "tidy/mutations.rs"]
+mod mutations;
 #[path = "tidy/samples.rs"]
 mod samples;
 #[path = "tidy/source.rs"]
