@@ -113,7 +113,7 @@ level_model() {
     local model=$1 tests level code
     tests=$(tests_of "$model")
     for level in 0 1; do
-        MODEL_SECONDS=5 run "$work/unmutated-$tests-$level" "$model"
+        MODEL_SECONDS=5 run "$all_work/0/unmutated-$tests-$level" "$model"
         code=$?
         overflowed || break
     done
@@ -180,6 +180,7 @@ for tests in $(for model in "${models[@]}"; do tests_of "$model"; done | sort -u
 done
 for ((number = 1; number < jobs; number++)); do
     cp -a "$all_work/0" "$all_work/$number"
+    rm "$all_work/$number"/unmutated-*
 done
 share_out level_model "${models[@]}"
 # shellcheck disable=SC1090 # written above
@@ -188,11 +189,9 @@ source <(cat "$all_work"/*/levels)
 # A binary knows where it was built, so each job needs its own to compare with.
 keep_mine() {
     local kept
-    for kept in "$work"/unmutated-*; do
-        [ "$work" = "$all_work/0" ] && return
-        rm "$kept"
+    for kept in "$all_work"/0/unmutated-*; do
         kept=${kept##*/unmutated-}
-        keep_unmutated "${kept%-*}" "${kept##*-}"
+        keep_unmutated "${kept%-*}" "${kept##*-}" || echo error >>"$work/errors-so-far"
     done
 }
 mapfile -t numbers < <(seq 0 $((jobs - 1)))

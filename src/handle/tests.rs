@@ -16,6 +16,7 @@ use std::time::Duration;
 
 type Cache = CacheHandle<u64, Arc<u64>>;
 type Scope = ScopedHandle<u64, Arc<u64>>;
+type TestWorker = Worker<u64, Arc<u64>>;
 
 /// Longer than any healthy run takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -318,25 +319,40 @@ fn evictions_that_pile_up_cost_no_more_each_than_few() {
     assert!(many.1 < few.1 * 12, "{} bytes for 1,000, {} for 8,000", few.1, many.1);
 }
 
-#[test]
-fn a_shard_that_rests_gives_back_the_room_of_its_queue_and_loses_nothing() {
-    let (front, mut workers) = CacheHandle::builder().shards(1).assemble().expect("valid");
-    let (cache, mut worker) = (Cache::from_front(front), workers.remove(0));
-    let rest = |worker: &mut Worker<u64, Arc<u64>>| {
-        while !matches!(worker.turn(), Next::Idle(_)) {}
-        (0..2).for_each(|_| worker.sleep(None));
-    };
-    rest(&mut worker);
+/// What is left of the memory that `flushes` took, which wait for a shard together, once it has answered them and done what
+/// `then` says.
+fn left_of(
+    flushes: u64,
+    cache: &Cache,
+    shard: &mut TestWorker,
+    then: impl Fn(&mut TestWorker),
+) -> i64 {
     let queue = allocation_counter::measure(|| {
-        let replies: Vec<_> = (0..10_000).map(|_| cache.flush()).collect();
-        rest(&mut worker);
+        let replies: Vec<_> = (0..flushes).map(|_| cache.flush()).collect();
+        while !matches!(shard.turn(), Next::Idle(_)) {}
+        then(shard);
         assert!(replies.into_iter().all(|reply| reply.wait().is_ok()));
     });
-    assert!(queue.bytes_max > 10_000 * 8, "there was a queue");
-    assert!(queue.bytes_current < 10_000, "{} bytes are left of it", queue.bytes_current);
+    assert!(queue.bytes_max > flushes * 8, "there was a queue");
+    queue.bytes_current
+}
 
+#[test]
+fn a_shard_gives_back_the_room_of_its_queue_and_loses_nothing() {
+    let (front, mut workers) = CacheHandle::builder().shards(1).assemble().expect("valid");
+    let (cache, mut worker) = (Cache::from_front(front), workers.remove(0));
+    // Its first sleep after work is not a rest, its second is.
+    let rest = |worker: &mut TestWorker| (0..2).for_each(|_| worker.sleep(None));
+    left_of(10, &cache, &mut worker, rest);
+    let left = left_of(1_000, &cache, &mut worker, rest);
+    assert!(left < 4_000, "{left} bytes are left after a rest");
+    let left = left_of(10_000, &cache, &mut worker, |_| {});
+    assert!(left < 40_000, "{left} bytes are left after a turn");
+
+    left_of(1_000, &cache, &mut worker, |worker| worker.sleep(None));
     let came_before_a_rest = cache.flush();
     worker.sleep(None);
+    assert!(cache.front.shards[0].receive().is_none(), "it was taken with the room");
     assert!(matches!(worker.turn(), Next::Idle(_)));
     drop(worker);
     assert!(came_before_a_rest.wait().is_ok());

@@ -452,7 +452,6 @@ impl<K: Eq, V> Worker<K, V> {
         self.shards[self.number].blocks.rest();
         self.shrink_mailbox(KEPT);
         self.commands.shrink_to(KEPT);
-        self.later.shrink_to(KEPT);
         self.ready.shrink_to(KEPT);
         self.ended.shrink_to(KEPT);
         self.docket.rest();
