@@ -127,7 +127,8 @@ impl<K, V> Front<K, V> {
     {
         let (hash, shard) = self.route(place, &key);
         let expiry = self.expiry(place, time_to_live);
-        let entry = Entry::write((hash.local(), place.now()), expiry, (key, value), &shard.blocks);
+        let origin = (hash.local(), place.now(), shard.tick());
+        let entry = Entry::write(origin, expiry, (key, value), &shard.blocks);
         (hash, shard, entry)
     }
 

@@ -5,6 +5,8 @@ use crate::scope::path::ScopeId;
 use crate::shard::command::Command;
 use crate::shard::docket::Eviction;
 use crate::shard::worker::{Next, Worker};
+use crate::store::Resident;
+use crate::sync::reclaim;
 use crate::{Error, RemovalCause, Reply, ScopedHandle};
 use std::future::Future;
 use std::io::Write;
@@ -358,6 +360,12 @@ fn a_shard_gives_back_the_room_of_its_queue_and_loses_nothing() {
     assert!(came_before_a_rest.wait().is_ok());
 }
 
+/// Has shards whose last handle has gone free what they own, on threads of their own.
+fn run_to_their_end(workers: Vec<TestWorker>) {
+    let shards = workers.into_iter().map(|worker| std::thread::spawn(move || worker.run()));
+    shards.for_each(|shard| shard.join().expect("it ends"));
+}
+
 #[test]
 fn what_an_eviction_took_is_room_for_all_before_its_shard_rests() {
     let builder = CacheHandle::builder().shards(2).backlog(1 << 10).max_capacity(100);
@@ -382,4 +390,33 @@ fn what_an_eviction_took_is_room_for_all_before_its_shard_rests() {
     rest(1);
     assert_eq!((cache.len(), cache.stats().evictions()), (100, 0), "there was room for all");
     assert_eq!(evicted.wait().ok(), Some(40));
+    drop((scope, cache));
+    run_to_their_end(workers);
+}
+
+#[test]
+fn what_replaces_an_entry_that_was_read_passes_for_read() {
+    let (front, mut workers) = CacheHandle::builder().shards(1).assemble().expect("valid");
+    let cache = Cache::from_front(front);
+    let global = cache.front.global();
+    let stamp = |key: u64| {
+        let (hash, shard) = cache.front.route(global, &key);
+        reclaim::pinned(|pinned| {
+            let found = shard.find(hash, |k| *k == key, cache.front.validity(global), pinned);
+            found.ok().flatten().expect("it was written").hand_on().stamp()
+        })
+    };
+    let write_both = || (0..2).for_each(|key| cache.insert(key, Arc::default()));
+    write_both();
+    let read = cache.front.shards[0].tick();
+    assert_eq!([stamp(0), stamp(1)], [read; 2], "nobody who reads it in the chain need write");
+    workers[0].turn();
+    let [born, read] = [read - 1, read];
+    assert_eq!([stamp(0), stamp(1)], [born; 2], "neither was read");
+    assert!(cache.get(&0).is_some());
+    write_both();
+    workers[0].turn();
+    assert_eq!([stamp(0), stamp(1)], [read, born], "only the other was not read");
+    drop(cache);
+    run_to_their_end(workers);
 }

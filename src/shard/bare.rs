@@ -53,7 +53,7 @@ impl<K: Eq, V> Owner<K, V> {
     pub(crate) fn publish(&mut self, hash: u32, key: K, value: V) {
         let old = self.index.resident(&self.writer, hash, |entry| entry.key == key);
         let stamp = ScopeStamp::new(GLOBAL, 0);
-        let entry = Entry::write((hash, stamp), Expiry::NEVER, (key, value), &self.blocks);
+        let entry = Entry::write((hash, stamp, 0), Expiry::NEVER, (key, value), &self.blocks);
         let new = EntryRef(entry.into_raw());
         match old {
             Some(old) => {

@@ -222,14 +222,14 @@ impl<'g, K, V> Live<'g, K, V> {
 }
 
 impl<K, V> Entry<K, V> {
-    /// A write, ready to be submitted; in the memory of an entry that was freed, if there is any.
+    /// A write, ready to be submitted; in the memory of an entry that was freed, if any. It passes for read in `tick`.
     pub(crate) fn write(
-        (hash, stamp): (u32, ScopeStamp),
+        (hash, stamp, tick): (u32, ScopeStamp, Tick),
         expiry: Expiry,
         (key, value): (K, V),
         blocks: &Blocks<K, V>,
     ) -> Draft<Self> {
-        let op = Op::new(Kind::Write, hash, State::Live);
+        let op = Op::new(Kind::Write, hash, State::Live).read_in(tick);
         let times = (expiry.span(), expiry);
         let entry = Self::make(op, stamp, times, (key, MaybeUninit::new(value)), Some(blocks));
         // SAFETY: [invariant: draft] made just now and shared with nobody.
@@ -462,14 +462,21 @@ impl<K, V> EntryRef<K, V> {
         self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
     }
 
-    /// Whether the entry was read since it was written, or since this was last asked: readers leave odd
-    /// ticks. Shard thread only.
+    /// Whether the entry was read, as an odd tick says, since it was written or this was last asked. Shard thread only.
     pub(super) fn forget_read(&self, birth: Tick) -> bool {
         let was_read = self.stamp() % 2 == 1;
         if was_read {
             self.set_tick(birth);
         }
         was_read
+    }
+
+    /// Notes that the entry replaces an older one. If that was read, this one passes for read in the tick in which it was
+    /// issued, if that lasts: neither the shard nor the next reader writes what readers look at. Shard thread only.
+    pub(super) fn succeed(&self, older: Self, (tick, birth): (Tick, Tick)) {
+        if older.stamp() % 2 == 0 || self.stamp() != tick {
+            self.set_tick(birth);
+        }
     }
 
     /// Notes the tick in which the entry entered the store. Shard thread only.

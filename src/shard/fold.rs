@@ -362,7 +362,7 @@ impl<K: Eq, V> Fold<K, V> {
         let fate = match group.verdict {
             Ok(weight) => {
                 self.exchange(slot, newest, weight);
-                newest.set_tick(self.store.birth());
+                newest.succeed(old, (self.store.tick(), self.store.birth()));
                 self.writer.replace(&shard.index, old, newest);
                 Fate::Resides(slot)
             }

@@ -5,6 +5,7 @@
 use super::entry::EntryRef;
 use super::hash::FREE_BITS;
 use super::state::State;
+use crate::store::Tick;
 use crate::sync::tally;
 use crate::sync::{AtomicPtr, AtomicU8};
 
@@ -60,6 +61,11 @@ impl Op {
             state: AtomicU8::new(state as u8),
             link: AtomicPtr::new(std::ptr::null_mut()),
         }
+    }
+
+    /// The header of an entry that was read in `tick`.
+    pub(super) fn read_in(self, tick: Tick) -> Self {
+        Self { tick: tally::AtomicU16::new(tick), ..self }
     }
 
     /// The header of an entry that can expire, from one that cannot. `bounded`: and has a deadline beside

@@ -1,7 +1,8 @@
 //! Least recently used, at the resolution of a tick.
 //!
 //! A hit calls nothing here. The reader stores the current tick in the entry, and only when that
-//! differs from what is there. A replacement leaves its stamp too, and the place of what it replaced.
+//! differs from what is there. A replacement leaves its stamp too, that of a read if what it replaced was read, and takes
+//! the place of that.
 //! Entries are linked in one list per *generation*, and a tick has two:
 //! what was written in it, and then what was read in it. When a victim is needed, the first entry of
 //! the oldest generation is looked at, and moves to the generation of its stamp if that is younger. So
