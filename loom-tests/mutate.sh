@@ -53,7 +53,7 @@ level_of() {
 # Builds a test binary of the tree, optimised so far, and prints its path. Cargo decides by modification times, which a
 # copied tree must not be trusted with.
 build() {
-    local target="$work/target/$1-$2"
+    local target="$work/target/$1"
     rm -rf "$target"/debug/.fingerprint/loom-tests-*
     (
         cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL="$2" \
@@ -175,6 +175,12 @@ enter 0
 mkdir -p "$tree"
 tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
 cp -r "$tree/src" "$work/src"
+# What the models depend on may have been compiled before.
+declare -A compiled=([models]=loom [collector]=loom-collector)
+for tests in "${!compiled[@]}"; do
+    mkdir -p "$work/target/$tests/debug"
+    cp -a "$root/target/${compiled[$tests]}/debug/"{.fingerprint,build,deps} "$work/target/$tests/debug/" 2>/dev/null
+done
 for tests in $(for model in "${models[@]}"; do tests_of "$model"; done | sort -u); do
     keep_unmutated "$tests" 0 && keep_unmutated "$tests" 1 || exit 1
 done

@@ -19,6 +19,8 @@ mod oracle;
 #[cfg(all(cache_loom, crossbeam_loom))]
 #[path = "sync/collector.rs"]
 mod oracle;
+#[cfg(any(cache_loom, cache_shuttle))]
+mod places;
 pub(crate) mod reclaim;
 pub(crate) mod slot;
 pub(crate) mod spare;
@@ -113,6 +115,7 @@ pub(crate) fn hasher() -> ahash::RandomState {
 /// Forgets what an earlier execution of a model left in the oracles.
 #[cfg(any(cache_loom, cache_shuttle))]
 pub fn reset_oracles() {
+    places::reset();
     oracle::reset();
 }
 

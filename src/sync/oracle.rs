@@ -7,15 +7,11 @@
 //! thread at a time and switches only at the checker's own operations. Layer: base.
 
 use super::Ordering;
-use super::thread::current;
+use super::places::{self, PLACES};
 #[cfg(cache_loom)]
 use loom::sync::atomic::AtomicU64;
-#[cfg(cache_loom)]
-use loom::thread::ThreadId;
 #[cfg(cache_shuttle)]
 use shuttle::sync::atomic::AtomicU64;
-#[cfg(cache_shuttle)]
-use shuttle::thread::ThreadId;
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -26,13 +22,9 @@ struct Epochs {
     next: u64,
     live: Vec<Name>,
     deferred: Vec<(Grace, Call)>,
-    /// Whose the edges are: each thread's are those of its place here.
-    threads: Vec<ThreadId>,
-    edges: Option<Arc<[Edges; THREADS]>>,
+    /// Each thread's are those of its place.
+    edges: Option<Arc<[Edges; PLACES]>>,
 }
-
-/// Enough for the threads of a model under loom; those of shuttle, which sees no orderings, share.
-const THREADS: usize = 4;
 
 /// What the steps of a thread's guards order, by changes in one step, which always find the latest: so they need no
 /// companions (see `sync/watched.rs`). They are also the points where the model tries other threads first: each
@@ -50,22 +42,9 @@ struct Name {
     number: u64,
 }
 
-fn edges() -> Arc<[Edges; THREADS]> {
+fn edges() -> Arc<[Edges; PLACES]> {
     let edges = EPOCHS.with_borrow(|epochs| epochs.edges.clone());
     edges.expect("reset at the start of the execution")
-}
-
-/// Which edges are the current thread's.
-fn own() -> usize {
-    let me = current().id();
-    EPOCHS.with_borrow_mut(|epochs| {
-        let known = epochs.threads.iter().position(|thread| *thread == me);
-        let place = known.unwrap_or_else(|| {
-            epochs.threads.push(me);
-            epochs.threads.len() - 1
-        });
-        place % THREADS
-    })
 }
 
 // A model's threads are coroutines of one OS thread, so a thread-local of std is common to all of them.
@@ -88,7 +67,7 @@ pub(crate) struct Pinned {
 
 impl Pinned {
     pub(super) fn new() -> Self {
-        let thread = own();
+        let thread = places::own();
         // Acquire: see `Grace::begin` [edge: epoch].
         edges()[thread].begun.fetch_add(1, Ordering::Acquire);
         let name = EPOCHS.with_borrow_mut(|epochs| {
