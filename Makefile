@@ -86,7 +86,7 @@ fuzz: ## Fuzz the store, sequences of operations, and trees and paths of scopes 
 sanitize: ## Run the tests under AddressSanitizer, ThreadSanitizer and valgrind, storms for STRESS_SECONDS (60)
 	./ci/sanitize.sh
 
-verify: ## Everything that takes long, an hour and a half: says what each part took
+verify: ## Everything that takes long, more than an hour: says what each part took
 	./ci/verify.sh
 
 doc: ## Build the documentation

@@ -24,11 +24,12 @@ skipped_by_both=(processes::a_thread_cannot_be_started processes::there_is_no_me
 # What a dead shard owned is leaked, by design.
 dies=handle::tests::nobody_waits_for_a_dead_shard
 
-# run_tests CARGO_OPTION... : the unit tests, the behaviour tests and the fault campaign, without what is skipped.
+# run_tests CARGO_OPTION... : the unit tests, the behaviour tests and the fault campaign, without what is skipped. Not
+# optimised: that takes longer to compile than the tests gain by it.
 run_tests() {
     local options=()
     for name in "${skipped[@]}"; do options+=(--skip "$name"); done
-    CARGO_PROFILE_DEV_DEBUG=line-tables-only \
+    CARGO_PROFILE_DEV_OPT_LEVEL=0 \
         cargo test --package cacheado --target $triple --no-fail-fast "$@" -- "${options[@]}"
 }
 

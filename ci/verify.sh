@@ -17,7 +17,7 @@ declare -A commands=(
     [sanitize]="make sanitize"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test scope-storm histories loom collector mutations reliability fuzz sanitize)
+[ ${#parts[@]} -gt 0 ] || parts=(test sanitize fuzz scope-storm histories loom collector mutations reliability)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0
