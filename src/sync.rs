@@ -40,9 +40,10 @@ pub(crate) use shuttle::sync::atomic::{
 };
 
 /// Atomics that no protocol hangs on (statistics, recency stamps): real ones also under a model
-/// checker, so that they add no branches to a search.
+/// checker, so that they add no branches to a search. Nothing that one thread writes there may decide what another
+/// does: the search would not try it.
 pub(crate) mod tally {
-    pub(crate) use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU64, Ordering};
+    pub(crate) use std::sync::atomic::{AtomicU16, AtomicU64, Ordering};
 }
 
 /// Threads that can be started, parked and woken: what a shard runs on.

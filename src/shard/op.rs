@@ -7,7 +7,7 @@ use super::hash::FREE_BITS;
 use super::state::State;
 use crate::store::Tick;
 use crate::sync::tally;
-use crate::sync::{AtomicPtr, AtomicU8};
+use crate::sync::{AtomicPtr, AtomicU8, Ordering};
 
 /// What every operation in a pending chain has, at its beginning or, if it is an entry, at its end.
 #[repr(C)]
@@ -16,7 +16,7 @@ pub(crate) struct Op {
     name: u32,
     /// The shard's tick of the latest read (recency), see `store::policy`. Of use in an entry only.
     pub(super) tick: tally::AtomicU16,
-    depth: tally::AtomicU8,
+    depth: AtomicU8,
     /// Of use in an entry only.
     pub(super) state: AtomicU8,
     /// Last, for readers of an entry that was published have no use for it.
@@ -57,7 +57,7 @@ impl Op {
         Self {
             name: hash | form,
             tick: tally::AtomicU16::new(0),
-            depth: tally::AtomicU8::new(0),
+            depth: AtomicU8::new(0),
             state: AtomicU8::new(state as u8),
             link: AtomicPtr::new(std::ptr::null_mut()),
         }
@@ -105,13 +105,13 @@ impl Op {
     /// shard is decided by it, so it is reset where a fold leaves an operation in its chain.
     pub(super) fn depth(&self) -> u8 {
         // Relaxed: published with the link; who reads a later one waits less.
-        self.depth.load(tally::Ordering::Relaxed)
+        self.depth.load(Ordering::Relaxed)
     }
 
     /// Notes the depth. Only whoever may write the link calls it.
     pub(super) fn set_depth(&self, depth: u8) {
         // Relaxed: published with the link, or as above.
-        self.depth.store(depth, tally::Ordering::Relaxed);
+        self.depth.store(depth, Ordering::Relaxed);
     }
 }
 

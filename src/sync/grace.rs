@@ -6,7 +6,7 @@
 //! process passes one in a millisecond at most: each of them interrupts every reader. Layer: base.
 
 use super::lanes::{Lanes, Present};
-use super::{AtomicU64, Ordering, barrier, raise, tally};
+use super::{AtomicU64, Ordering, barrier, raise};
 
 /// How long after a barrier another may pass, in microseconds.
 const PERIOD: u64 = 1_000;
@@ -16,18 +16,18 @@ pub(crate) struct Barriers {
     begun: AtomicU64,
     done: AtomicU64,
     /// When the next may begin.
-    due: tally::AtomicU64,
+    due: AtomicU64,
 }
 
 impl Barriers {
     #[cfg(not(any(cache_loom, cache_shuttle)))]
     pub(super) const fn new() -> Self {
-        Self { begun: AtomicU64::new(0), done: AtomicU64::new(0), due: tally::AtomicU64::new(0) }
+        Self { begun: AtomicU64::new(0), done: AtomicU64::new(0), due: AtomicU64::new(0) }
     }
 
     #[cfg(any(cache_loom, cache_shuttle))]
     pub(crate) fn new() -> Self {
-        Self { begun: AtomicU64::new(0), done: AtomicU64::new(0), due: tally::AtomicU64::new(0) }
+        Self { begun: AtomicU64::new(0), done: AtomicU64::new(0), due: AtomicU64::new(0) }
     }
 
     /// A number: barriers above it begin after all that the caller has done.
@@ -60,9 +60,9 @@ impl Barriers {
     /// Whether a barrier is due at `now`, and it is the caller who is to pass it.
     fn take_turn(&self, now: u64) -> bool {
         // Relaxed: it spares readers interruptions, and orders nothing.
-        let due = self.due.load(tally::Ordering::Relaxed);
+        let due = self.due.load(Ordering::Relaxed);
         // Relaxed: as above; on failure somebody else has taken the turn.
-        let relaxed = tally::Ordering::Relaxed;
+        let relaxed = Ordering::Relaxed;
         due <= now && self.due.compare_exchange(due, now + PERIOD, relaxed, relaxed).is_ok()
     }
 }

@@ -13,20 +13,20 @@ use super::places::{self, PLACES};
 use super::tally;
 use loom::sync::atomic as loomed;
 
-/// The companions of a variable, one for each thread.
-struct Turns([Turn; PLACES]);
+/// The companions of a variable, one for each thread. Not in place: the threads of a model have little stack.
+struct Turns(Box<[Turn; PLACES]>);
 
 struct Turn {
     companion: loomed::AtomicU8,
     /// Whether its thread has read the variable; plain memory as far as the search goes.
-    has_read: tally::AtomicU8,
+    has_read: tally::AtomicU16,
 }
 
 impl Turns {
     fn new() -> Self {
         let turn =
-            |_| Turn { companion: loomed::AtomicU8::new(0), has_read: tally::AtomicU8::new(0) };
-        Self(std::array::from_fn(turn))
+            |_| Turn { companion: loomed::AtomicU8::new(0), has_read: tally::AtomicU16::new(0) };
+        Self(Box::new(std::array::from_fn(turn)))
     }
 
     fn before_read(&self) {
