@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
-.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-deep loom-collector loom-mutations mutants fuzz sanitize verify doc package
+.PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-deep loom-collector loom-mutations mutants fuzz sanitize valgrind verify doc package
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ fuzz: ## Fuzz the store, sequences of operations, and trees and paths of scopes 
 
 sanitize: ## Run the tests under AddressSanitizer, ThreadSanitizer and valgrind, storms for STRESS_SECONDS (60)
 	./ci/sanitize.sh
+
+valgrind: ## Run the tests that need no storms under valgrind, as sanitize does
+	./ci/sanitize.sh valgrind
 
 verify: ## Everything that takes long, more than an hour: says what each part took
 	./ci/verify.sh

@@ -24,13 +24,11 @@ skipped_by_both=(processes::a_thread_cannot_be_started processes::there_is_no_me
 # What a dead shard owned is leaked, by design.
 dies=handle::tests::nobody_waits_for_a_dead_shard
 
-# run_tests CARGO_OPTION... : the unit tests, the behaviour tests and the fault campaign, without what is skipped. Not
-# optimised: that takes longer to compile than the tests gain by it.
+# run_tests CARGO_OPTION... : the unit tests, the behaviour tests and the fault campaign, without what is skipped.
 run_tests() {
     local options=()
     for name in "${skipped[@]}"; do options+=(--skip "$name"); done
-    CARGO_PROFILE_DEV_OPT_LEVEL=0 \
-        cargo test --package cacheado --target $triple --no-fail-fast "$@" -- "${options[@]}"
+    cargo test --package cacheado --target $triple --no-fail-fast "$@" -- "${options[@]}"
 }
 
 # AddressSanitizer, with its search for leaks, is in every toolchain; a stable compiler hides the switch.
@@ -45,8 +43,10 @@ address() (
 )
 
 # ThreadSanitizer must see the standard library, too: a compiler whose sources are installed builds it.
-# Debian's `rustc-web` has them but no runtime of the sanitizer, which the toolchain has.
+# Debian's `rustc-web` has them but no runtime of the sanitizer, which the toolchain has. Not optimised: that takes longer
+# to compile than the tests gain by it, and their watchdogs are patient here.
 thread() (
+    export CARGO_PROFILE_DEV_OPT_LEVEL=0
     local compiler=/usr/bin/rustc runtime
     runtime=$(rustc --print sysroot)/lib/rustlib/$triple/lib/librustc-stable_rt.tsan.a
     if [ ! -d "$($compiler --print sysroot 2>/dev/null)/lib/rustlib/src/rust/library" ]; then

@@ -13,11 +13,12 @@ declare -A commands=(
     [collector]="make loom-collector"
     [mutations]="make loom-mutations"
     [reliability]="make reliability"
-    [fuzz]="make fuzz"
-    [sanitize]="make sanitize"
+    [sanitizers]="./ci/sanitize.sh address thread"
+    # Each keeps one processor busy.
+    [fuzz+valgrind]="make --jobs=2 --output-sync=target fuzz valgrind"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test sanitize fuzz scope-storm histories loom collector mutations reliability)
+[ ${#parts[@]} -gt 0 ] || parts=(test sanitizers fuzz+valgrind scope-storm histories loom collector mutations reliability)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0
@@ -29,8 +30,8 @@ for part in "${parts[@]}"; do
     exec 3>&- 4>&-
     [ "$outcome" = passed ] || failed=1
     # shellcheck disable=SC2086 # two numbers
-    table+=("$(printf '%-12s %8s %8s  %s' "$part" $took "$outcome")")
+    table+=("$(printf '%-14s %8s %8s  %s' "$part" $took "$outcome")")
 done
-printf '%-12s %8s %8s\n' part seconds user
+printf '%-14s %8s %8s\n' part seconds user
 printf '%s\n' "${table[@]}"
 exit $failed

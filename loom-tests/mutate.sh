@@ -107,22 +107,35 @@ keep_unmutated() {
     cp "$binary" "$kept"
 }
 
-# Finds out how far the compiler has to optimise for a model, and that it does not fail at once without a mutation. Whether it
-# passes is for run.sh to say.
-level_model() {
-    local model=$1 tests level code
+# Whether a model does not fail at once without a mutation. Whether it passes is for run.sh to say.
+is_sound() {
+    local model=$1 tests code
     tests=$(tests_of "$model")
-    for level in 0 1; do
-        MODEL_SECONDS=5 run "$all_work/0/unmutated-$tests-$level" "$model"
-        code=$?
-        overflowed || break
-    done
-    echo "optimised[$model]=$level" >>"$work/levels"
-    case $code in
-    0) grep -q "^searched $model " "$work/output" && return ;;
-    124) return ;;
-    esac
-    echo "ERROR: $model fails without a mutation"
+    MODEL_SECONDS=5 run "$work/unmutated-$tests-$2" "$model"
+    code=$?
+    [ $code -eq 124 ] || { [ $code -eq 0 ] && grep -q "^searched $model " "$work/output"; }
+}
+
+# Finds out whether a model has stack enough if nothing is optimised.
+level_model() {
+    local level=0
+    if is_sound "$1" 0; then
+        :
+    elif overflowed; then
+        level=1
+    else
+        unsound "$1"
+    fi
+    echo "optimised[$1]=$level" >>"$work/levels"
+}
+
+# Checks a model that has not.
+check_optimised() {
+    [ "$(level_of "$1")" -eq 0 ] || is_sound "$1" 1 || unsound "$1"
+}
+
+unsound() {
+    echo "ERROR: $1 fails without a mutation"
     echo error >>"$work/errors-so-far"
 }
 
@@ -170,41 +183,50 @@ share_out() {
     wait
 }
 
+# Whether something was wrong without a mutation.
+failed() {
+    cat "$all_work"/*/errors-so-far 2>/dev/null | grep -q .
+}
+
+mapfile -t numbers < <(seq 0 $((jobs - 1)))
 mapfile -t models < <(for mutation in "${mutations[@]}"; do models_of "$mutation" | tr ' ' '\n'; done | sort -u)
-enter 0
-mkdir -p "$tree"
-tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
-cp -r "$tree/src" "$work/src"
-# What the models depend on may have been compiled before.
 declare -A compiled=([models]=loom [collector]=loom-collector)
-for tests in "${!compiled[@]}"; do
-    mkdir -p "$work/target/$tests/debug"
-    cp -a "$root/target/${compiled[$tests]}/debug/"{.fingerprint,build,deps} "$work/target/$tests/debug/" 2>/dev/null
-done
-for tests in $(for model in "${models[@]}"; do tests_of "$model"; done | sort -u); do
-    keep_unmutated "$tests" 0 && keep_unmutated "$tests" 1 || exit 1
-done
-for ((number = 1; number < jobs; number++)); do
-    cp -a "$all_work/0" "$all_work/$number"
-    rm "$all_work/$number"/unmutated-*
-done
+
+# Copies the tree, and what the models depend on if that was compiled before.
+copy_tree() {
+    local tests
+    mkdir -p "$tree"
+    tar -C "$root" --exclude=./target --exclude=./.git -cf - . | tar -C "$tree" -xf -
+    cp -r "$tree/src" "$work/src"
+    for tests in "${!compiled[@]}"; do
+        mkdir -p "$work/target/$tests/debug"
+        cp -a "$root/target/${compiled[$tests]}/debug/"{.fingerprint,build,deps} "$work/target/$tests/debug/" 2>/dev/null
+    done
+}
+
+of_level() {
+    [ "$(level_of "$1")" -ne "$level" ] || tests_of "$1"
+}
+
+# A binary knows where it was built, so each job needs its own to compare with. Those that are optimised so far.
+keep_own() {
+    local tests
+    for tests in $(for model in "${models[@]}"; do of_level "$model"; done | sort -u); do
+        keep_unmutated "$tests" "$level" || echo error >>"$work/errors-so-far"
+    done
+}
+
+share_out copy_tree "${numbers[@]}"
+level=0 share_out keep_own "${numbers[@]}"
+! failed || exit 1
 share_out level_model "${models[@]}"
 # shellcheck disable=SC1090 # written above
 source <(cat "$all_work"/*/levels)
-
-# A binary knows where it was built, so each job needs its own to compare with.
-keep_mine() {
-    local kept
-    for kept in "$all_work"/0/unmutated-*; do
-        kept=${kept##*/unmutated-}
-        keep_unmutated "${kept%-*}" "${kept##*-}" || echo error >>"$work/errors-so-far"
-    done
-}
-mapfile -t numbers < <(seq 0 $((jobs - 1)))
-share_out keep_mine "${numbers[@]}"
+level=1 share_out keep_own "${numbers[@]}"
+share_out check_optimised "${models[@]}"
 
 printf '%-36s %-36s %s\n' mutation model result
 share_out try_mutation "${mutations[@]}"
 caught=$(cat "$all_work"/*/caught 2>/dev/null | wc -l)
 echo "$caught of ${#mutations[@]} caught"
-[ "$caught" -eq ${#mutations[@]} ] && ! cat "$all_work"/*/errors-so-far 2>/dev/null | grep -q .
+[ "$caught" -eq ${#mutations[@]} ] && ! failed
