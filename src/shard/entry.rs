@@ -462,7 +462,7 @@ impl<K, V> EntryRef<K, V> {
         self.get().op.link.store(Link::cut(slot).0, Ordering::Release);
     }
 
-    /// Whether the entry was read, as an odd tick says, since it was written or this was last asked. Shard thread only.
+    /// Whether the entry or what it replaced was read, as an odd tick says, since this was last asked. Shard thread only.
     pub(super) fn forget_read(&self, birth: Tick) -> bool {
         let was_read = self.stamp() % 2 == 1;
         if was_read {
