@@ -64,8 +64,8 @@ pub(crate) struct Store<R: Resident> {
 }
 
 impl<R: Resident> Store<R> {
-    /// An empty store whose tick advances every `tick_every` insertions, or eight times as many
-    /// replacements (in a small store as many); without a number, with the number of residents. Allocates nothing.
+    /// An empty store whose tick advances every `tick_every` insertions; without a number, with the number of
+    /// residents. Replacements count for little, see [`policy`]. Allocates nothing.
     pub(crate) fn new(tick_every: Option<u32>) -> Self {
         Self {
             nodes: Nodes::new(),
@@ -96,11 +96,12 @@ impl<R: Resident> Store<R> {
     ///
     /// Touches no neighbours in any order: policy and wheel find out when they look at the slot.
     pub(crate) fn replace(&mut self, slot: Slot, resident: R, weight: u32) -> R {
+        let old_weight = self.weights.get(slot);
         self.weight += u64::from(weight);
-        self.weight -= u64::from(self.weights.get(slot));
+        self.weight -= u64::from(old_weight);
         self.weights.set(slot, weight);
         let old = std::mem::replace(&mut self.nodes[slot].resident, resident);
-        self.policy.replace(&mut self.nodes);
+        self.policy.replace(&mut self.nodes, weight > old_weight);
         self.wheel.schedule(slot, resident.deadline());
         old
     }

@@ -35,10 +35,10 @@ const ROWS: usize = 8;
 const GENERATIONS: Tick = (ROWS * PER_ROW) as Tick;
 const OLDEST: Tick = GENERATIONS - 1;
 
-/// As many replacements advance the tick as one insertion does, but no more than insertions make a tick: so in a
-/// small store each counts. Entries are told apart for evictions, and a replacement brings one about only
-/// where the new entry is heavier. Each tick costs readers a store for each entry that they read.
-pub(crate) const REPLACEMENTS: u32 = 8;
+/// As many replacements by heavier entries stand for one insertion, if a tick has so many: each may bring an eviction
+/// about. Of others as many as a tick has insertions do: in a small store each counts, and in a large one they
+/// hardly ever advance the tick, which costs readers a store for each entry that they read.
+pub(crate) const HEAVIER: u32 = 8;
 
 /// The age of what has just been written.
 const BIRTH: Tick = 1;
@@ -55,7 +55,7 @@ pub(crate) struct Lru {
     tick_every: Option<u32>,
     /// Insertions until the tick advances.
     remaining: u32,
-    /// Replacements that were not counted as an insertion yet.
+    /// Replacements that were not counted as an insertion yet, as parts of one: a tick's insertions make it whole.
     replaced: u32,
 }
 
@@ -123,9 +123,11 @@ impl Policy for Lru {
         self.generations.push_new(nodes, list, put)
     }
 
-    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>) {
-        self.replaced += 1;
-        if self.replaced >= REPLACEMENTS.min(self.every(nodes)) {
+    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>, is_heavier: bool) {
+        let every = self.every(nodes);
+        let part = if is_heavier { every.div_ceil(HEAVIER) } else { 1 };
+        self.replaced = self.replaced.saturating_add(part);
+        if self.replaced >= every {
             self.replaced = 0;
             self.count(nodes);
         }

@@ -6,9 +6,9 @@
 
 mod lru;
 
-pub(crate) use lru::Lru;
 #[cfg(any(test, cache_fuzz))]
-pub(crate) use lru::REPLACEMENTS;
+pub(crate) use lru::HEAVIER;
+pub(crate) use lru::Lru;
 
 use super::list::Nodes;
 use super::{Resident, Segment, Slot, Tick};
@@ -27,8 +27,9 @@ pub(crate) trait Policy {
     /// Admits a resident that has just been written.
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, resident: R) -> Slot;
 
-    /// Counts a write that took an admitted node's place: its stamp will say when that was.
-    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>);
+    /// Counts a write that took an admitted node's place: its stamp will say when that was. `is_heavier`: what came
+    /// weighs more than what it replaced, so others may have to leave.
+    fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>, is_heavier: bool);
 
     /// Takes out a resident that was admitted; and which segment of the nodes went with it, if one did.
     fn remove<R: Resident>(&mut self, nodes: &mut Nodes<R>, slot: Slot) -> (R, Option<Segment>);

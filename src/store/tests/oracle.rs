@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::policy::REPLACEMENTS;
+use super::policy::HEAVIER;
 use super::wheel::TICK;
 use super::{Resident, Slot, Store, Tick};
 
@@ -113,7 +113,7 @@ struct Pair<'a> {
     tick: u64,
     tick_every: u32,
     insertions: u32,
-    replacements: u32,
+    replaced: u32,
     turn: u64,
     now: u64,
     /// The most records that there were at once.
@@ -133,7 +133,7 @@ impl<'a> Pair<'a> {
             tick,
             tick_every,
             insertions: 0,
-            replacements: 0,
+            replaced: 0,
             turn: 0,
             now: 0,
             most: 0,
@@ -192,8 +192,10 @@ impl<'a> Pair<'a> {
 
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
-        self.replacements += 1;
-        if self.replacements % REPLACEMENTS.min(self.tick_every) == 0 {
+        let is_heavier = weight > self.records[at].weight;
+        self.replaced += if is_heavier { self.tick_every.div_ceil(HEAVIER) } else { 1 };
+        if self.replaced >= self.tick_every {
+            self.replaced = 0;
             self.count_write();
         }
         let probe = Probe::new(cells, 0, self.deadline(ttl));

@@ -83,3 +83,34 @@ fn stamps_wrap_around_within_forty_ticks() {
     let (aged, _) = aged(&cells, 40);
     assert!(aged.tick() < Store::<Probe<'_>>::new(Some(1)).tick());
 }
+
+/// How many replacements advance the tick, by entries of `weight` where one has a weight of one.
+fn replacements_in_a_tick(tick_every: u32, weight: impl Fn(u32) -> u32) -> u32 {
+    let cells = Cells::default();
+    let mut store = Store::new(Some(tick_every));
+    let probe = || Probe::new(&cells, 0, u64::MAX);
+    let slot = store.insert(probe(), weight(0));
+    let replace_until = |store: &mut Store<_>, tick: Tick, from: u32| {
+        (from..)
+            .find(|&at| {
+                store.replace(slot, probe(), weight(at));
+                store.tick() != tick
+            })
+            .expect("the tick advances some time")
+    };
+    let tick = store.tick();
+    let first = replace_until(&mut store, tick, 1);
+    let tick = store.tick();
+    replace_until(&mut store, tick, first + 1) - first
+}
+
+#[test]
+fn a_tick_has_many_replacements_unless_the_store_is_small_or_they_are_heavier() {
+    for (tick_every, alike, heavier) in [(1, 1, 1), (4, 16, 16), (8, 64, 64), (300, 90_000, 2_400)]
+    {
+        assert_eq!(replacements_in_a_tick(tick_every, |_| 1), alike);
+        let lighter = |at| u32::MAX - at;
+        assert_eq!(replacements_in_a_tick(tick_every, lighter), alike);
+        assert_eq!(replacements_in_a_tick(tick_every, |at| at), heavier);
+    }
+}
