@@ -112,8 +112,28 @@ impl<K, V> Shard<K, V> {
         if !head.may_hold(hash.local()) {
             return self.published(hash, is_key, validity, pinned);
         }
-        let (_, sight) =
-            self.survey_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)?;
+        self.find_in_flight(head, hash, is_key, validity.clock, validity.place, pinned)
+    }
+
+    /// As `find`, where the slot has something in flight that may be of the key. Mostly that is the newest write in it: beside a
+    /// writer a good part of all reads are of keys that are written now.
+    #[inline(always)]
+    fn find_in_flight<'g, P: Place>(
+        &self,
+        head: Head,
+        hash: KeyHash,
+        is_key: impl Fn(&K) -> bool + Copy,
+        clock: &Clock,
+        place: P,
+        pinned: Pinned<'g>,
+    ) -> Result<Option<Live<'g, K, V>>, Doubt> {
+        if let Some(newest) = self.pending.newest_write(head, pinned) {
+            let entry = newest.entry();
+            if entry.hash() == hash.local() && is_key(&entry.key) && place.holds(entry.stamp()) {
+                return Ok(newest.alive(clock));
+            }
+        }
+        let (_, sight) = self.survey_in_flight(head, hash, is_key, clock, place, pinned)?;
         Ok(match sight {
             Sight::Live(live) => Some(live),
             Sight::Loading(_) | Sight::Absent => None,

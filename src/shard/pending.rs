@@ -122,6 +122,27 @@ pub(crate) enum Step<'g, K, V> {
     Restart,
 }
 
+/// What a walker that stands on an operation has come to.
+///
+/// # Safety
+///
+/// It was reached from a head under a pin that lasts for `'g`.
+#[inline(always)]
+unsafe fn met<'g, K, V>(op: NonNull<Op>) -> Step<'g, K, V> {
+    // SAFETY: [invariant: pinned-walk] the caller guarantees that it outlives the pin.
+    match unsafe { op.as_ref() }.kind() {
+        Kind::Write => {
+            // SAFETY: [invariant: op-header] the kind says what has this header.
+            let entry = unsafe { entry_of(op) };
+            // SAFETY: [invariant: pinned-walk] as its header.
+            Step::Write(unsafe { Seen::new(entry) })
+        }
+        // SAFETY: [invariant: op-header] the kind says what begins with this header.
+        Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
+        Kind::Farewell => Step::Other,
+    }
+}
+
 /// The entry that has this header.
 ///
 /// # Safety
@@ -213,6 +234,21 @@ impl<K, V> Pending<K, V> {
     #[inline]
     pub(crate) fn walk<'g>(&self, head: Head, _pinned: Pinned<'g>) -> Walk<'g, K, V> {
         Walk { at: head.link(), guard: PhantomData, operations: PhantomData }
+    }
+
+    /// The newest operation below `head`, which came from [`Pending::head`] under the same pin, if it is a write.
+    #[inline]
+    pub(crate) fn newest_write<'g>(
+        &self,
+        head: Head,
+        _pinned: Pinned<'g>,
+    ) -> Option<Seen<'g, K, V>> {
+        let op = head.link().operation()?;
+        // SAFETY: [invariant: pinned-walk] reached from a head under the pin `'g`.
+        match unsafe { met(op) } {
+            Step::Write(newest) => Some(newest),
+            _ => None,
+        }
     }
 
     /// Shares `draft` if the slot's head is still `seen`: exactly if nothing has happened in the slot
@@ -425,16 +461,7 @@ impl<'g, K, V> Walk<'g, K, V> {
         let header: &'g Op = unsafe { op.as_ref() };
         // Acquire: the operation below was written by another thread [edge: chain].
         self.at = Link(header.link.load(Ordering::Acquire));
-        match header.kind() {
-            Kind::Write => {
-                // SAFETY: [invariant: op-header] the kind says what has this header.
-                let entry = unsafe { entry_of(op) };
-                // SAFETY: [invariant: pinned-walk] as its header.
-                Step::Write(unsafe { Seen::new(entry) })
-            }
-            // SAFETY: [invariant: op-header] the kind says what begins with this header.
-            Kind::Load => Step::Load(unsafe { op.cast::<Flight<K, V>>().as_ref() }),
-            Kind::Farewell => Step::Other,
-        }
+        // SAFETY: [invariant: pinned-walk] as above.
+        unsafe { met(op) }
     }
 }
