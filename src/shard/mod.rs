@@ -94,7 +94,7 @@ impl<K, V> Shard<K, V> {
             backlog_limit,
             blocks: Blocks::new(backlog),
             mailbox: Mailbox::new(),
-            signal: Signal::new((backlog_limit / 8).max(1)),
+            signal: Signal::new((backlog_limit / 4).max(1)),
             published: Published::default(),
         })
     }
