@@ -187,6 +187,24 @@ fn in_a_small_cache_a_replacement_is_a_use_like_any_other() {
 }
 
 #[test]
+fn who_comes_after_a_long_time_of_rewriting_stays_longer_than_what_was_there() {
+    bounded(|| {
+        let cache = builder::<u64, u64>(1).max_capacity(10_000).build().expect("valid");
+        let write = |keys: &[u64]| {
+            keys.iter().for_each(|&key| cache.insert(key, key));
+            flush(&cache);
+        };
+        // A little more than fits: so a tick has most of its insertions before it.
+        write(&(0..10_020).collect::<Vec<_>>());
+        let there: Vec<u64> = (0..10_020).filter(|key| cache.get(key).is_some()).collect();
+        write(&there);
+        (20_000..20_200).for_each(|key| write(&[key]));
+        let left = (20_000..20_200).filter(|key| cache.contains_key(key)).count();
+        assert_eq!(left, 200, "new keys leave before old ones");
+    });
+}
+
+#[test]
 fn looking_without_touching_saves_nobody() {
     bounded(|| {
         let cache = full();

@@ -26,7 +26,7 @@ struct Case {
 
 impl<'a> Arbitrary<'a> for Case {
     fn arbitrary(bytes: &mut Unstructured<'a>) -> Result<Self> {
-        let tick_every = bytes.int_in_range(1..=5)?;
+        let tick_every = bytes.int_in_range(1..=20)?;
         let mut ops = Vec::new();
         while !bytes.is_empty() && ops.len() < MOST {
             ops.push(op(bytes)?);

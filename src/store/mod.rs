@@ -65,7 +65,7 @@ pub(crate) struct Store<R: Resident> {
 
 impl<R: Resident> Store<R> {
     /// An empty store whose tick advances every `tick_every` insertions; without a number, with the number of
-    /// residents. Replacements count for little, see [`policy`]. Allocates nothing.
+    /// residents. Replacements count too, but less, see [`policy`]. Allocates nothing.
     pub(crate) fn new(tick_every: Option<u32>) -> Self {
         Self {
             nodes: Nodes::new(),

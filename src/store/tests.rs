@@ -60,7 +60,7 @@ fn ops() -> impl Strategy<Value = Vec<Op>> {
 proptest! {
     #[test]
     fn does_what_the_oracle_does(
-        tick_every in 1..12_u32,
+        tick_every in 1..21_u32,
         ops in ops(),
     ) {
         oracle::run(tick_every, &ops);

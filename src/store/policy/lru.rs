@@ -23,7 +23,7 @@
 //!
 //! *Wrap-around:* generations are 16 bits wide and are compared by their age, never by their value. How
 //! old a node's link is its list knows, so only a stamp can be mistaken for a newer one: that of an
-//! entry which nobody read for 2^15 ticks, in which a thousand times the capacity was inserted, and which
+//! entry which nobody read for 2^15 ticks, in which a thousand times the capacity was written, and which
 //! is looked at within the 256 ticks after. It then leaves as if it had been read a whole turn later.
 
 use super::super::list::{Lists, Node, Nodes, PER_ROW};
@@ -35,10 +35,11 @@ const ROWS: usize = 8;
 const GENERATIONS: Tick = (ROWS * PER_ROW) as Tick;
 const OLDEST: Tick = GENERATIONS - 1;
 
-/// As many replacements by heavier entries stand for one insertion, if a tick has so many: each may bring an eviction
-/// about. Of others as many as a tick has insertions do: in a small store each counts, and in a large one they
-/// hardly ever advance the tick, which costs readers a store for each entry that they read.
-pub(crate) const HEAVIER: u32 = 8;
+/// As many replacements advance the tick as one insertion does, but no more than insertions make a tick. What they
+/// add up to counts when an entry comes that may evict another, inserted or heavier than what it replaces: entries are told
+/// apart for evictions, and each tick costs readers a store for each entry that they read. Where none comes, a
+/// replacement counts as little against an insertion as that does against a tick: in a small store as much.
+pub(crate) const REPLACEMENTS: u32 = 8;
 
 /// The age of what has just been written.
 const BIRTH: Tick = 1;
@@ -55,7 +56,7 @@ pub(crate) struct Lru {
     tick_every: Option<u32>,
     /// Insertions until the tick advances.
     remaining: u32,
-    /// Replacements that were not counted as an insertion yet, as parts of one: a tick's insertions make it whole.
+    /// Replacements in this tick.
     replaced: u32,
 }
 
@@ -73,12 +74,11 @@ impl Lru {
         }
     }
 
-    /// Counts an insertion, or what stands for one.
-    fn count<R>(&mut self, nodes: &mut Nodes<R>) {
-        if self.remaining == 0 {
+    /// Begins the next tick if `replacements` stand for an insertion and this one has lasted as long as that makes.
+    fn advance_if_due<R>(&mut self, nodes: &mut Nodes<R>, replacements: u32) {
+        if self.replaced >= self.remaining.saturating_mul(replacements) {
             self.advance(nodes);
         }
-        self.remaining -= 1;
     }
 
     /// Begins the next tick. The ring has no room for its oldest generations any more: they join the
@@ -89,6 +89,7 @@ impl Lru {
             self.tick = self.tick.wrapping_add(1);
         }
         self.remaining = self.every(nodes);
+        self.replaced = 0;
     }
 
     /// How many insertions make a tick.
@@ -117,7 +118,8 @@ impl Policy for Lru {
 
     #[inline]
     fn insert<R: Resident>(&mut self, nodes: &mut Nodes<R>, resident: R) -> Slot {
-        self.count(nodes);
+        self.advance_if_due(nodes, REPLACEMENTS.min(self.every(nodes)));
+        self.remaining -= 1;
         let list = self.list_of(BIRTH);
         let put = |nodes: &mut Nodes<R>, recency| nodes.insert(Node { resident, recency });
         self.generations.push_new(nodes, list, put)
@@ -125,12 +127,8 @@ impl Policy for Lru {
 
     fn replace<R: Resident>(&mut self, nodes: &mut Nodes<R>, is_heavier: bool) {
         let every = self.every(nodes);
-        let part = if is_heavier { every.div_ceil(HEAVIER) } else { 1 };
-        self.replaced = self.replaced.saturating_add(part);
-        if self.replaced >= every {
-            self.replaced = 0;
-            self.count(nodes);
-        }
+        self.advance_if_due(nodes, if is_heavier { REPLACEMENTS.min(every) } else { every });
+        self.replaced = self.replaced.saturating_add(1);
     }
 
     #[inline]

@@ -6,9 +6,9 @@
 
 mod lru;
 
-#[cfg(any(test, cache_fuzz))]
-pub(crate) use lru::HEAVIER;
 pub(crate) use lru::Lru;
+#[cfg(any(test, cache_fuzz))]
+pub(crate) use lru::REPLACEMENTS;
 
 use super::list::Nodes;
 use super::{Resident, Segment, Slot, Tick};

@@ -5,7 +5,7 @@
 
 use std::cell::Cell;
 
-use super::policy::HEAVIER;
+use super::policy::REPLACEMENTS;
 use super::wheel::TICK;
 use super::{Resident, Slot, Store, Tick};
 
@@ -112,7 +112,8 @@ struct Pair<'a> {
     records: Vec<Record<'a>>,
     tick: u64,
     tick_every: u32,
-    insertions: u32,
+    /// In this tick.
+    inserted: u32,
     replaced: u32,
     turn: u64,
     now: u64,
@@ -132,7 +133,7 @@ impl<'a> Pair<'a> {
             records,
             tick,
             tick_every,
-            insertions: 0,
+            inserted: 0,
             replaced: 0,
             turn: 0,
             now: 0,
@@ -193,11 +194,8 @@ impl<'a> Pair<'a> {
     fn replace(&mut self, pick: usize, cells: &'a Cells, weight: u32, ttl: Option<u64>) {
         let Some(at) = self.at(pick) else { return };
         let is_heavier = weight > self.records[at].weight;
-        self.replaced += if is_heavier { self.tick_every.div_ceil(HEAVIER) } else { 1 };
-        if self.replaced >= self.tick_every {
-            self.replaced = 0;
-            self.count_write();
-        }
+        self.end_tick_after(if is_heavier { self.stand_for_one() } else { self.tick_every });
+        self.replaced += 1;
         let probe = Probe::new(cells, 0, self.deadline(ttl));
         let (slot, stamp) = (self.records[at].slot, self.tick - 1);
         assert!(self.store.replace(slot, probe, weight).is(self.records[at].probe));
@@ -206,15 +204,22 @@ impl<'a> Pair<'a> {
         self.records[at] = Record { slot, probe, weight, stamp, place };
     }
 
-    fn count_write(&mut self) {
-        if self.insertions > 0 && self.insertions % self.tick_every == 0 {
+    /// How many replacements stand for an insertion.
+    fn stand_for_one(&self) -> u32 {
+        REPLACEMENTS.min(self.tick_every)
+    }
+
+    /// Begins the next tick if this one has had its insertions, of which as many `replacements` make one.
+    fn end_tick_after(&mut self, replacements: u32) {
+        if self.inserted * replacements + self.replaced >= self.tick_every * replacements {
             self.tick += 2;
+            (self.inserted, self.replaced) = (0, 0);
         }
-        self.insertions += 1;
     }
 
     fn admit(&mut self, slot: Slot, probe: Probe<'a>, weight: u32, stamp: u64) {
-        self.count_write();
+        self.end_tick_after(self.stand_for_one());
+        self.inserted += 1;
         let place = (self.tick - 1, self.turn);
         self.records.push(Record { slot, probe, weight, stamp, place });
         self.turn += 1;
