@@ -32,6 +32,23 @@ impl<K, V> Front<K, V> {
     where
         Q: Hash + Equivalent<K> + ?Sized,
     {
+        match reclaim::enter() {
+            Some(reader) => self.look(place, key, reader.pinned()).map(|live| read(live.value())),
+            None => self.read_with_guard(place, key, read),
+        }
+    }
+
+    /// Apart, so that other look-ups keep no more of being pinned than a reader does.
+    #[cold]
+    fn read_with_guard<Q, R>(
+        &self,
+        place: impl Place,
+        key: &Q,
+        read: impl FnOnce(&V) -> R,
+    ) -> Option<R>
+    where
+        Q: Hash + Equivalent<K> + ?Sized,
+    {
         reclaim::pinned(|pinned| self.look(place, key, pinned).map(|live| read(live.value())))
     }
 

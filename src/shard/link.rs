@@ -39,11 +39,15 @@ pub(super) struct Filter(usize);
 
 impl Filter {
     pub(super) fn with(self, hash: u32) -> Self {
-        match (hash >> FREE_BITS.count_ones()).checked_rem(FILTER_BITS) {
-            Some(bit) => Self(self.0 | 1 << (FILTER_SHIFT + bit)),
-            None => self,
-        }
+        Self(self.0 | bit(hash).map_or(0, |bit| 1 << bit))
     }
+}
+
+/// Which bit of a filter stands for a hash, if there are filters.
+#[inline]
+fn bit(hash: u32) -> Option<u32> {
+    let numbers = hash >> FREE_BITS.count_ones();
+    (FILTER_BITS > 0).then(|| FILTER_SHIFT + numbers % FILTER_BITS.max(1))
 }
 
 impl Head {
@@ -82,10 +86,10 @@ impl Head {
     /// great that it reaches the filter's bits: the walk then finds nothing.
     #[inline]
     pub(super) fn may_hold(self, hash: u32) -> bool {
-        if FILTER_BITS == 0 {
-            return !Link(self.0).is_end();
+        match bit(hash) {
+            Some(bit) => self.0.addr().wrapping_shr(bit) & 1 != 0,
+            None => !Link(self.0).is_end(),
         }
-        self.0.addr() & Filter::default().with(hash).0 != 0
     }
 }
 

@@ -1,7 +1,7 @@
 //! Lanes: a place for each of the first threads, where it counts by itself and says whether it reads.
 //!
-//! The word of a lane is written by its thread alone, with plain stores. Its high half counts the guards that the
-//! thread has, its low half how often it had given back all of them. So who frees reads from one word whether there is a
+//! The word of a lane is written by its thread alone, with plain stores. Its low half counts the guards that the
+//! thread has, its high half how often it had given back all of them. So who frees reads from one word whether there is a
 //! reader, and later from the same word whether that one has gone. Layer: base.
 
 use super::{AtomicBool, AtomicU64, Ordering, barrier};
@@ -9,10 +9,12 @@ use super::{AtomicBool, AtomicU64, Ordering, barrier};
 /// How many threads at a time can count, and read, without an atomic read-modify-write.
 pub(crate) const LANES: usize = if cfg!(cache_loom) { 4 } else { 64 };
 
-/// One guard of a thread, in the high half of its word.
-const GUARD: u64 = 1 << 32;
+/// One guard of a thread, in the low half of its word.
+const GUARD: u64 = 1;
 /// Set once the thread has gone and left guards behind, whose last gives the lane back.
-const LEFT: u64 = 1 << 63;
+const LEFT: u32 = 1 << 31;
+/// One time that all guards were given back, in the high half.
+const TURN: u64 = 1 << 32;
 
 /// The lanes of the process.
 pub(crate) struct Lanes {
@@ -125,7 +127,14 @@ impl Lanes {
             self.release(lane);
         } else {
             // Release: as in `Word::enter` [edge: left].
-            word.store(now | LEFT, Ordering::Release);
+            word.store(now | u64::from(LEFT), Ordering::Release);
+        }
+    }
+
+    /// Gives the lane that has this word back.
+    pub(crate) fn release_word(&self, word: &Word) {
+        if let Some(lane) = self.words.iter().position(|one| std::ptr::eq(one, word)) {
+            self.release(lane);
         }
     }
 
@@ -145,30 +154,32 @@ impl Word {
     #[inline]
     pub(crate) fn enter(&self) {
         // Relaxed: this thread alone writes the word.
-        let now = self.0.load(Ordering::Relaxed) as i64;
-        let Some(now) = now.checked_add(GUARD as i64) else { too_many() };
+        let now = self.0.load(Ordering::Relaxed) + GUARD;
+        if guards(now) >= LEFT {
+            too_many();
+        }
         // Release: who finds this word, and not the one before it, learns of the last leaving, too [edge: left].
         // The barrier orders it before what is read next.
-        self.0.store(now as u64, Ordering::Release);
+        self.0.store(now, Ordering::Release);
         barrier::light();
     }
 
     /// Says that a reader has gone. The thread is the one that entered. `true` if its lane is to be released.
     #[inline]
     pub(crate) fn leave(&self) -> bool {
-        // Relaxed: this thread alone writes the word.
-        let now = self.0.load(Ordering::Relaxed) - GUARD;
+        // Relaxed: this thread alone writes the word. As if it were the last guard: it mostly is.
+        let now = self.0.load(Ordering::Relaxed).wrapping_add(TURN - GUARD);
         if guards(now) == 0 {
             // Release: what the thread read happens before it is freed [edge: left].
-            self.0.store(u64::from(turn(now).wrapping_add(1)), Ordering::Release);
+            self.0.store(now, Ordering::Release);
             return false;
         }
         self.leave_some(now)
     }
 
     fn leave_some(&self, now: u64) -> bool {
-        let is_last = guards(now) == guards(LEFT);
-        let now = if is_last { u64::from(turn(now).wrapping_add(1)) } else { now };
+        let is_last = guards(now) == LEFT;
+        let now = if is_last { now - u64::from(LEFT) } else { now.wrapping_sub(TURN) };
         // Release: as in `leave`, if it is the last [edge: left].
         self.0.store(now, Ordering::Release);
         is_last
@@ -178,13 +189,13 @@ impl Word {
 /// How many guards there are, and whether their thread has left them.
 #[inline]
 fn guards(word: u64) -> u32 {
-    (word >> 32) as u32
+    word as u32
 }
 
 /// How often all guards were given back.
 #[inline]
 fn turn(word: u64) -> u32 {
-    word as u32
+    (word >> 32) as u32
 }
 
 #[cold]
@@ -194,7 +205,7 @@ fn too_many() -> ! {
 
 #[cfg(test)]
 mod tests {
-    use super::{AtomicU64, GUARD, LANES, Lanes, Word};
+    use super::{AtomicU64, GUARD, LANES, LEFT, Lanes, TURN, Word};
 
     #[test]
     fn a_lane_comes_back_after_the_last_guard_of_a_thread_that_has_ended() {
@@ -213,7 +224,7 @@ mod tests {
                 assert_eq!(word.leave(), is_last);
             }
             assert!(lanes.has_left(reader));
-            lanes.release(lane);
+            lanes.release_word(word);
             lanes.release(lane + 1);
         }
     }
@@ -231,15 +242,15 @@ mod tests {
     #[test]
     #[should_panic(expected = "two thousand million views")]
     fn guards_do_not_overflow() {
-        let word = Word(AtomicU64::new(i64::MAX as u64 / GUARD * GUARD));
+        let word = Word(AtomicU64::new(u64::from(LEFT) - GUARD));
         word.enter();
     }
 
     #[test]
     fn turns_overflow_into_nothing() {
-        let word = Word(AtomicU64::new(u64::from(u32::MAX)));
-        word.enter();
-        assert!(!word.leave());
+        let word = Word(AtomicU64::new(u64::from(u32::MAX) * TURN));
+        (0..2).for_each(|_| word.enter());
+        assert!(!word.leave() && !word.leave());
         assert_eq!(word.0.into_inner(), 0);
     }
 }

@@ -8,7 +8,7 @@
 //! readers must not run other crates' destructors. Layer: base.
 
 pub(crate) use super::lanes::LANES;
-pub(crate) use imp::{Grace, pin, pin_epoch, tidy};
+pub(crate) use imp::{Grace, enter, pin, pin_epoch, tidy};
 use std::marker::PhantomData;
 
 /// The lane of threads that came when all others were taken: shared, so it counts with `fetch_add`.
@@ -17,7 +17,7 @@ pub(crate) const SHARED_LANE: usize = LANES;
 /// A pinned thread: nothing that was reachable when it was made is freed while it lives. Not `Send`.
 pub(crate) struct Guard {
     lane: usize,
-    kept: imp::Kept,
+    _kept: imp::Kept,
     not_send: PhantomData<*mut ()>,
 }
 
@@ -77,9 +77,9 @@ mod imp {
     use super::super::epochs::Epochs;
     use super::super::grace::{Barriers, LaneGrace};
     use super::super::lanes::{Lanes, Word};
-    use super::{Epoch, Guard, SHARED_LANE};
+    use super::{Epoch, Guard, Pinned, SHARED_LANE};
     use crossbeam_epoch::{Collector, LocalHandle};
-    use std::cell::OnceCell;
+    use std::cell::{Cell, OnceCell};
     use std::marker::PhantomData;
     use std::sync::{LazyLock, OnceLock};
     use std::time::Instant;
@@ -91,58 +91,73 @@ mod imp {
 
     thread_local! {
         static PARTICIPANT: Participant = Participant::new();
+        /// The participant's lane and its word, if that says by itself that the thread is pinned. Apart, so that who reads
+        /// need not ask whether there is a participant.
+        static OWN: Cell<Option<(usize, &'static Word)>> = const { Cell::new(None) };
         static IN_EPOCHS: OnceCell<LocalHandle> = const { OnceCell::new() };
+    }
+
+    /// That a thread is pinned, in the word of its lane.
+    pub(crate) struct Reader {
+        lane: usize,
+        word: &'static Word,
+        not_send: PhantomData<*mut ()>,
     }
 
     /// Where it is said that a thread is pinned: in the word of its lane, or in the collector and in the word of its
     /// lane if it has one, which keeps that from being given back. Not an enumeration: a guard would move it in
     /// one piece, which the processor cannot read before both stores that wrote it are done.
     pub(super) struct Kept {
-        word: Option<&'static Word>,
+        _reader: Option<Reader>,
         epoch: Option<Epoch>,
     }
 
-    struct Participant {
-        /// Where it counts.
-        lane: usize,
-        /// Of its lane, if it has one to itself and the system has the barrier.
-        word: Option<&'static Word>,
-    }
+    /// Where the thread counts: its lane, or that of all who have none.
+    struct Participant(usize);
 
     impl Participant {
         fn new() -> Self {
             let lane = READERS.claim().unwrap_or(SHARED_LANE);
-            Self { lane, word: READERS.word(lane).filter(|_| barrier::is_there()) }
+            OWN.set(READERS.word(lane).filter(|_| barrier::is_there()).map(|word| (lane, word)));
+            Self(lane)
         }
     }
 
     impl Drop for Participant {
         fn drop(&mut self) {
-            if self.lane != SHARED_LANE {
-                READERS.quit(self.lane);
+            OWN.set(None);
+            if self.0 != SHARED_LANE {
+                READERS.quit(self.0);
             }
         }
     }
 
-    impl Guard {
+    impl Reader {
         #[inline]
-        fn new(lane: usize, word: Option<&'static Word>, epoch: Option<Epoch>) -> Self {
-            if let Some(word) = word {
-                word.enter();
-            }
-            Self { lane, kept: Kept { word, epoch }, not_send: PhantomData }
+        pub(crate) fn pinned(&self) -> Pinned<'_> {
+            Pinned { lane: self.lane, guard: PhantomData }
+        }
+
+        #[inline]
+        fn enter(lane: usize, word: &'static Word) -> Self {
+            word.enter();
+            Self { lane, word, not_send: PhantomData }
         }
     }
 
-    impl Drop for Guard {
+    impl Drop for Reader {
         #[inline]
         fn drop(&mut self) {
-            if let Some(word) = self.kept.word {
-                if word.leave() {
-                    release(self.lane);
-                }
+            if self.word.leave() {
+                release(self.word);
             }
-            if let Some(epoch) = self.kept.epoch.take() {
+        }
+    }
+
+    impl Drop for Kept {
+        #[inline]
+        fn drop(&mut self) {
+            if let Some(epoch) = self.epoch.take() {
                 unpin(epoch);
             }
         }
@@ -151,8 +166,8 @@ mod imp {
     /// Gives back the lane of a thread that has ended. Apart, as the next, so that what is left of a guard's drop is small
     /// enough to become part of every look-up.
     #[cold]
-    fn release(lane: usize) {
-        READERS.release(lane);
+    fn release(word: &Word) {
+        READERS.release_word(word);
     }
 
     #[cold]
@@ -164,17 +179,38 @@ mod imp {
     /// barrier, an atomic read-modify-write.
     #[inline]
     pub(crate) fn pin() -> Guard {
-        // A thread that is being torn down has lost its participant but may still use a cache from the destructor of
-        // another thread-local.
-        let own = PARTICIPANT.try_with(|own| (own.lane, own.word));
-        let (lane, word) = own.unwrap_or((SHARED_LANE, None));
-        if word.is_some() { Guard::new(lane, word, None) } else { pin_with_fence(lane) }
+        match OWN.get() {
+            Some((lane, word)) => Guard::new(lane, Some(Reader::enter(lane, word)), None),
+            None => pin_slowly(),
+        }
     }
 
+    /// Pins the current thread, if that costs two stores only.
+    #[inline(always)]
+    pub(crate) fn enter() -> Option<Reader> {
+        let (lane, word) = OWN.get()?;
+        Some(Reader::enter(lane, word))
+    }
+
+    /// As [`pin`], for the first time in a thread, without a lane, or with a fence.
     #[cold]
-    fn pin_with_fence(lane: usize) -> Guard {
+    fn pin_slowly() -> Guard {
+        // A thread that is being torn down has lost its participant but may still use a cache from the destructor of
+        // another thread-local.
+        let lane = PARTICIPANT.try_with(|own| own.0).unwrap_or(SHARED_LANE);
+        if let Some((lane, word)) = OWN.get() {
+            return Guard::new(lane, Some(Reader::enter(lane, word)), None);
+        }
         READERS.note_another();
-        Guard::new(lane, READERS.word(lane), Some(pin_epoch()))
+        let reader = READERS.word(lane).map(|word| Reader::enter(lane, word));
+        Guard::new(lane, reader, Some(pin_epoch()))
+    }
+
+    impl Guard {
+        #[inline]
+        fn new(lane: usize, reader: Option<Reader>, epoch: Option<Epoch>) -> Self {
+            Self { lane, _kept: Kept { _reader: reader, epoch }, not_send: PhantomData }
+        }
     }
 
     /// Pins the current thread in the collector. Costs an atomic read-modify-write if it was not pinned there; if it was,
@@ -242,7 +278,11 @@ mod imp {
     pub(super) type Kept = Epoch;
 
     pub(crate) fn pin() -> Guard {
-        Guard { lane: SHARED_LANE, kept: pin_epoch(), not_send: PhantomData }
+        Guard { lane: SHARED_LANE, _kept: pin_epoch(), not_send: PhantomData }
+    }
+
+    pub(crate) fn enter() -> Option<Guard> {
+        Some(pin())
     }
 
     pub(crate) fn pin_epoch() -> Epoch {
