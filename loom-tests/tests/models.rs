@@ -45,6 +45,8 @@ models! {
         fn replaced_in_place();
         fn published_whole();
         fn withdrawn_alone();
+        fn home_behind_a_reader();
+        fn nearer_behind_a_reader();
         fn grown_under_a_reader();
         fn shrunk_under_a_reader();
     }

@@ -35,6 +35,10 @@ impl KeyHash {
 /// The bits that a local hash leaves to whoever keeps it.
 pub(super) const FREE_BITS: u32 = 0b111;
 
+/// The one in every tag byte of a control word.
+const ONES: u64 = 0x0001_0101_0101_0101;
+const HIGHS: u64 = ONES << 7;
+
 /// The tag byte of a local hash.
 #[inline]
 pub(crate) fn tag(local: u32) -> u8 {
@@ -45,4 +49,34 @@ pub(crate) fn tag(local: u32) -> u8 {
 #[inline]
 pub(crate) fn home(local: u32, buckets: usize) -> usize {
     ((u64::from(local) * buckets as u64) >> 32) as usize
+}
+
+/// The tag of a hash in every tag byte.
+#[inline]
+pub(super) fn tags(hash: u32) -> u64 {
+    ONES * u64::from(tag(hash))
+}
+
+/// The high bit of every tag byte of `control` that equals that of `tags`, and perhaps of some that do not: the
+/// classic zero-byte test, whose false positives the key comparison sorts out.
+#[inline]
+pub(super) fn matching(control: u64, tags: u64) -> u64 {
+    let differing = control ^ tags;
+    differing.wrapping_sub(ONES) & !differing & HIGHS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{HIGHS, ONES, matching};
+
+    #[test]
+    fn a_control_word_finds_every_tag_it_holds() {
+        for cell in 0..7 {
+            for tag in 0..=255_u8 {
+                let control = u64::from(tag) << (8 * cell) | 0xff << 56;
+                assert_ne!(matching(control, ONES * u64::from(tag)) & 0x80 << (8 * cell), 0);
+            }
+        }
+        assert_eq!(matching(0, ONES) & HIGHS, 0);
+    }
 }

@@ -4,7 +4,9 @@
 //! A table of buckets, each one cache line: a control word of seven tag bytes and an overflow count,
 //! and seven pointers. A look-up compares seven tags in one 64-bit operation and touches two lines, the
 //! bucket and the entry. The overflow count says how many entries passed a full bucket on their way, so
-//! a probe ends early and a removal leaves nothing behind (after F14, Bronson and Shi, 2019).
+//! a probe ends early and a removal leaves nothing behind (after F14, Bronson and Shi, 2019). An entry that passed one is
+//! *away*. When a cell is freed, one that is away behind it comes there: else entries that come to a full table, as all do in a
+//! cache that evicts, would stay away, and in the end every probe would be long.
 //!
 //! ```text
 //! bucket: | t0 t1 t2 t3 t4 t5 t6 ov | cell 0 | cell 1 | ... | cell 6 |   64 bytes
@@ -16,17 +18,15 @@
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
+use super::away::Away;
 use super::entry::{Entry, EntryRef, Seen};
-use super::hash::{home, tag};
+use super::hash::{home, matching, tag, tags};
 use crate::sync::reclaim::Pinned;
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
 
 const CELLS: usize = 7;
-/// The one in every tag byte of a control word.
-const ONES: u64 = 0x0001_0101_0101_0101;
-const HIGHS: u64 = ONES << 7;
 const OVERFLOW_SHIFT: u32 = 56;
 const OVERFLOW_MAX: u64 = 0xff;
 
@@ -43,13 +43,13 @@ const MIGRATED_AT_REST: usize = 512;
 const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else { 64 };
 
 #[repr(C, align(64))]
-struct Bucket<K, V> {
+pub(super) struct Bucket<K, V> {
     control: AtomicU64,
     cells: [AtomicPtr<Entry<K, V>>; CELLS],
 }
 
 pub(super) struct Table<K, V> {
-    buckets: Box<[Bucket<K, V>]>,
+    pub(super) buckets: Box<[Bucket<K, V>]>,
 }
 
 /// What readers hold of the index.
@@ -61,21 +61,23 @@ pub(crate) struct ReadIndex<K, V> {
 /// The right to change the index: one exists, the shard thread has it.
 pub(super) struct IndexWriter<K, V> {
     entries: usize,
+    pub(super) away: Away,
     growth: Option<Growth<K, V>>,
 }
 
 /// A table that is to take the place of the published one, larger or smaller.
 struct Growth<K, V> {
     table: Box<Table<K, V>>,
+    away: Away,
     /// Buckets of the old table below this one are in the new one too.
     migrated: usize,
 }
 
 /// Where an entry is published.
 #[derive(Clone, Copy)]
-struct Place {
-    bucket: usize,
-    cell: usize,
+pub(super) struct Place {
+    pub(super) bucket: usize,
+    pub(super) cell: usize,
 }
 
 impl<K, V> ReadIndex<K, V> {
@@ -111,7 +113,7 @@ impl<K, V> ReadIndex<K, V> {
         Some(unsafe { Seen::new(found) })
     }
 
-    fn table(&self, _writer: &IndexWriter<K, V>) -> &Table<K, V> {
+    pub(super) fn table(&self, _writer: &IndexWriter<K, V>) -> &Table<K, V> {
         // Relaxed: only the writer, which is the caller, changes the root.
         let root = self.root.load(Ordering::Relaxed);
         // SAFETY: [invariant: single-writer] the caller alone replaces the table.
@@ -157,7 +159,7 @@ impl<K, V> Drop for ReadIndex<K, V> {
 
 impl<K, V> IndexWriter<K, V> {
     pub(super) fn new() -> Self {
-        Self { entries: 0, growth: None }
+        Self { entries: 0, away: Away::default(), growth: None }
     }
 
     /// Publishes an entry whose key is not in the index. Gives a table that was outgrown, to be retired.
@@ -167,10 +169,10 @@ impl<K, V> IndexWriter<K, V> {
         entry: EntryRef<K, V>,
     ) -> Option<Box<Table<K, V>>> {
         let hash = entry.get().hash();
-        let place = index.table(self).place(hash, entry.0);
+        let place = index.table(self).place(hash, entry.0, &mut self.away);
         self.entries += 1;
         if let Some(growth) = self.growth_beyond(place) {
-            growth.table.place(hash, entry.0);
+            growth.table.place(hash, entry.0, &mut growth.away);
         }
         self.resize(index)
     }
@@ -198,10 +200,14 @@ impl<K, V> IndexWriter<K, V> {
     ) -> Option<Box<Table<K, V>>> {
         let hash = entry.get().hash();
         let table = index.table(self);
-        if let Some(place) = table.withdraw(hash, entry.0) {
+        if let Some(place) = table.withdraw(hash, entry.0, &mut self.away) {
             self.entries -= 1;
             if let Some(growth) = self.growth_beyond(place) {
-                growth.table.withdraw(hash, entry.0);
+                growth.table.withdraw(hash, entry.0, &mut growth.away);
+            }
+            // A migration copies each bucket once, and everybody must be where it comes by.
+            if self.growth.is_none() {
+                table.bring_home(place, &mut self.away);
             }
         }
         let is_outsized = self.is_outsized(table.buckets.len(), index.first_buckets);
@@ -209,8 +215,8 @@ impl<K, V> IndexWriter<K, V> {
     }
 
     /// The growth, if what is at `place` of the old table has been migrated.
-    fn growth_beyond(&self, place: Place) -> Option<&Growth<K, V>> {
-        self.growth.as_ref().filter(|growth| place.bucket < growth.migrated)
+    fn growth_beyond(&mut self, place: Place) -> Option<&mut Growth<K, V>> {
+        self.growth.as_mut().filter(|growth| place.bucket < growth.migrated)
     }
 
     /// A table of another size, if there should be one.
@@ -235,7 +241,7 @@ impl<K, V> IndexWriter<K, V> {
     fn resize(&mut self, index: &ReadIndex<K, V>) -> Option<Box<Table<K, V>>> {
         if self.growth.is_none() {
             let table = Box::new(self.successor(index)?);
-            self.growth = Some(Growth { table, migrated: 0 });
+            self.growth = Some(Growth { table, away: Away::default(), migrated: 0 });
         }
         self.migrate(index, MIGRATED_PER_WRITE)
     }
@@ -253,13 +259,14 @@ impl<K, V> IndexWriter<K, V> {
         let buckets = old.buckets.len();
         let until = (growth.migrated + most).min(buckets);
         for entry in old.buckets[growth.migrated..until].iter().flat_map(Bucket::entries) {
-            growth.table.place(EntryRef(entry).get().hash(), entry);
+            growth.table.place(EntryRef(entry).get().hash(), entry, &mut growth.away);
         }
         growth.migrated = until;
         if until < buckets {
             self.growth = Some(growth);
             return None;
         }
+        self.away = growth.away;
         let new = Box::into_raw(growth.table);
         // Release: whoever finds the new table finds it complete [edge: index-root].
         // Relaxed for the old pointer: this thread stored it.
@@ -293,50 +300,66 @@ impl<K, V> Table<K, V> {
         }
     }
 
-    /// Goes on with a probe behind bucket `at`, which has overflowed.
+    /// Goes on with a probe behind bucket `home`, which has overflowed. Whom it does not find may have come nearer behind
+    /// its back. So it goes back the same way: who comes nearer is there before he leaves, and from his home he does not.
     #[cold]
     fn probe_on(
         &self,
-        mut at: usize,
+        home: usize,
         hash: u32,
         is_it: impl Fn(&Entry<K, V>) -> bool,
     ) -> Option<(Place, NonNull<Entry<K, V>>)> {
+        let mut at = home;
         for _ in 1..self.buckets.len() {
             at = self.after(at);
             match self.buckets[at].search(hash, &is_it) {
                 Ok((cell, entry)) => return Some((Place { bucket: at, cell }, entry)),
-                Err(0) => return None,
+                Err(0) => break,
                 Err(_) => {}
             }
         }
-        None
+        loop {
+            if let Ok((cell, entry)) = self.buckets[at].search(hash, &is_it) {
+                return Some((Place { bucket: at, cell }, entry));
+            }
+            if at == home {
+                return None;
+            }
+            at = at.checked_sub(1).unwrap_or(self.buckets.len() - 1);
+        }
     }
 
     #[inline]
-    fn after(&self, bucket: usize) -> usize {
+    pub(super) fn after(&self, bucket: usize) -> usize {
         if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
     }
 
-    /// Puts `entry` into the first free cell on its way. There is one: tables grow long before.
-    fn place(&self, hash: u32, entry: NonNull<Entry<K, V>>) -> Place {
-        let mut at = home(hash, self.buckets.len());
-        loop {
-            let bucket = &self.buckets[at];
-            // Relaxed: this thread is the only writer.
-            let control = bucket.control.load(Ordering::Relaxed);
-            // Relaxed: as above.
-            let is_free = |cell: &AtomicPtr<Entry<K, V>>| cell.load(Ordering::Relaxed).is_null();
-            if let Some(cell) = bucket.cells.iter().position(is_free) {
-                // Release: whoever finds the pointer finds the entry complete [edge: publish].
-                bucket.cells[cell].store(entry.as_ptr(), Ordering::Release);
-                let tagged = control | u64::from(tag(hash)) << (8 * cell);
-                // Release: a tag is seen only with its pointer [edge: publish].
-                bucket.control.store(tagged, Ordering::Release);
-                return Place { bucket: at, cell };
-            }
-            bucket.count_overflow(control, 1);
+    /// Counts in all buckets from `home` until before `to` that an entry passes them, or no longer does.
+    pub(super) fn pass(&self, home: usize, to: usize, change: i64) {
+        let mut at = home;
+        while at != to {
+            self.buckets[at].count_overflow(change);
             at = self.after(at);
         }
+    }
+
+    /// Puts `entry` into the first free cell on its way. There is one: tables grow long before.
+    fn place(&self, hash: u32, entry: NonNull<Entry<K, V>>, away: &mut Away) -> Place {
+        let home = home(hash, self.buckets.len());
+        let mut at = home;
+        // Relaxed: this thread is the only writer.
+        let is_free = |cell: &AtomicPtr<Entry<K, V>>| cell.load(Ordering::Relaxed).is_null();
+        let cell = loop {
+            match self.buckets[at].cells.iter().position(is_free) {
+                Some(cell) => break cell,
+                None => at = self.after(at),
+            }
+        };
+        let place = Place { bucket: at, cell };
+        self.pass(home, at, 1);
+        self.buckets[at].put(cell, entry, hash);
+        away.note(self.buckets.len(), place, at != home);
+        place
     }
 
     fn replace(
@@ -351,22 +374,11 @@ impl<K, V> Table<K, V> {
         Some(place)
     }
 
-    fn withdraw(&self, hash: u32, entry: NonNull<Entry<K, V>>) -> Option<Place> {
+    fn withdraw(&self, hash: u32, entry: NonNull<Entry<K, V>>, away: &mut Away) -> Option<Place> {
         let (place, _) = self.probe(hash, |candidate| NonNull::from(candidate) == entry)?;
-        let bucket = &self.buckets[place.bucket];
-        // Relaxed: this thread is the only writer.
-        let control = bucket.control.load(Ordering::Relaxed);
-        // Release: a reader that misses the tag finds what preceded its removal [edge: publish].
-        bucket.control.store(control & !(0xff << (8 * place.cell)), Ordering::Release);
-        // Release: as above, for a tag of zero, which the control word has still [edge: publish].
-        bucket.cells[place.cell].store(std::ptr::null_mut(), Ordering::Release);
-        let mut at = home(hash, self.buckets.len());
-        while at != place.bucket {
-            let passed = &self.buckets[at];
-            // Relaxed: this thread is the only writer.
-            passed.count_overflow(passed.control.load(Ordering::Relaxed), -1);
-            at = self.after(at);
-        }
+        self.buckets[place.bucket].clear(place.cell);
+        self.pass(home(hash, self.buckets.len()), place.bucket, -1);
+        away.note(self.buckets.len(), place, false);
         Some(place)
     }
 }
@@ -399,9 +411,43 @@ impl<K, V> Bucket<K, V> {
         Err(control >> OVERFLOW_SHIFT)
     }
 
+    /// Who is in a cell, for the only writer.
+    pub(super) fn at(&self, cell: usize) -> Option<NonNull<Entry<K, V>>> {
+        // Relaxed: this thread is that writer.
+        NonNull::new(self.cells[cell].load(Ordering::Relaxed))
+    }
+
+    /// Puts an entry into a cell that is free.
+    pub(super) fn put(&self, cell: usize, entry: NonNull<Entry<K, V>>, hash: u32) {
+        // Release: whoever finds the pointer finds the entry complete [edge: publish].
+        self.cells[cell].store(entry.as_ptr(), Ordering::Release);
+        // Relaxed: this thread is the only writer.
+        let control = self.control.load(Ordering::Relaxed);
+        // Release: a tag is seen only with its pointer [edge: publish].
+        self.control.store(control | u64::from(tag(hash)) << (8 * cell), Ordering::Release);
+    }
+
+    /// Frees a cell.
+    pub(super) fn clear(&self, cell: usize) {
+        // Relaxed: this thread is the only writer.
+        let control = self.control.load(Ordering::Relaxed);
+        // Release: a reader that misses the tag finds what preceded its removal [edge: publish].
+        self.control.store(control & !(0xff << (8 * cell)), Ordering::Release);
+        // Release: as above, for a tag of zero, which the control word has still [edge: publish].
+        self.cells[cell].store(std::ptr::null_mut(), Ordering::Release);
+    }
+
+    /// How many entries have passed it.
+    pub(super) fn overflow(&self) -> u64 {
+        // Relaxed: for the only writer.
+        self.control.load(Ordering::Relaxed) >> OVERFLOW_SHIFT
+    }
+
     /// Counts an entry that passes this full bucket, or no longer does. A count that reached its
     /// maximum stays there: probes go on, which costs time and never an entry.
-    fn count_overflow(&self, control: u64, change: i64) {
+    fn count_overflow(&self, change: i64) {
+        // Relaxed: this thread is the only writer.
+        let control = self.control.load(Ordering::Relaxed);
         let count = control >> OVERFLOW_SHIFT;
         if count < OVERFLOW_MAX {
             let count = count.saturating_add_signed(change);
@@ -411,24 +457,10 @@ impl<K, V> Bucket<K, V> {
         }
     }
 
-    fn entries(&self) -> impl Iterator<Item = NonNull<Entry<K, V>>> {
+    pub(super) fn entries(&self) -> impl Iterator<Item = NonNull<Entry<K, V>>> {
         // Relaxed: this thread is the only writer.
         self.cells.iter().filter_map(|cell| NonNull::new(cell.load(Ordering::Relaxed)))
     }
-}
-
-/// The tag of a hash in every tag byte.
-#[inline]
-fn tags(hash: u32) -> u64 {
-    ONES * u64::from(tag(hash))
-}
-
-/// The high bit of every tag byte of `control` that equals that of `tags`, and perhaps of some that do not: the
-/// classic zero-byte test, whose false positives the key comparison sorts out.
-#[inline]
-fn matching(control: u64, tags: u64) -> u64 {
-    let differing = control ^ tags;
-    differing.wrapping_sub(ONES) & !differing & HIGHS
 }
 
 /// Ends the process as any allocation that fails does: a table that is full cannot be published into.
@@ -460,20 +492,4 @@ fn zeroed<K, V>(buckets: usize) -> Option<Box<[Bucket<K, V>]>> {
         cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
     };
     Some((0..buckets).map(empty).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{HIGHS, ONES, matching};
-
-    #[test]
-    fn a_control_word_finds_every_tag_it_holds() {
-        for cell in 0..7 {
-            for tag in 0..=255_u8 {
-                let control = u64::from(tag) << (8 * cell) | 0xff << 56;
-                assert_ne!(matching(control, ONES * u64::from(tag)) & 0x80 << (8 * cell), 0);
-            }
-        }
-        assert_eq!(matching(0, ONES) & HIGHS, 0);
-    }
 }

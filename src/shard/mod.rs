@@ -13,6 +13,7 @@
 //!
 //! Layer: shard; knows the store and the base, not the handles above it.
 
+mod away;
 #[cfg(crossbeam_loom)]
 pub(crate) mod bare;
 pub(crate) mod blocks;

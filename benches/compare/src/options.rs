@@ -41,6 +41,10 @@ pub struct Options {
     /// How long each cache works in a round [default: 60, latency 200].
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub millis: Option<u64>,
+    /// How many times over each cache is filled with other keys first, for the throughput: so often were its entries
+    /// exchanged, as evictions do.
+    #[arg(long, default_value_t = 0)]
+    pub turnovers: u64,
     /// Who is compared [default: all; latency and smoke: cacheado, `quick_cache`, moka].
     #[arg(long, value_delimiter = ',')]
     pub peers: Vec<Peer>,

@@ -42,11 +42,15 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
         options.rounds(),
         time.as_millis()
     ));
+    if options.turnovers > 0 {
+        report
+            .say(format!("Each cache was filled {} times over with other keys", options.turnovers));
+    }
     report.say(heading(&peers));
     let mut below = Vec::new();
     for rows in rows(options).chunk_by(|a, b| a.scene == b.scene) {
         let scene = rows[0].scene;
-        let open = |&peer| (peer, open(peer, &scene));
+        let open = |&peer| (peer, open(peer, &scene, options.turnovers));
         let subjects: Vec<_> = peers.iter().map(open).collect();
         for row in rows {
             let result = measure(row, &subjects, options.rounds(), time);
@@ -100,14 +104,15 @@ impl Round {
 
 struct Filled<C, V>(C, PhantomData<V>);
 
-fn open(peer: Peer, scene: &Scene) -> Box<dyn Subject> {
-    struct Fill<'a>(&'a Scene);
+fn open(peer: Peer, scene: &Scene, turnovers: u64) -> Box<dyn Subject> {
+    struct Fill<'a>(&'a Scene, u64);
 
     impl<V: Value> Visit<V> for Fill<'_> {
         type Output = Box<dyn Subject>;
 
         fn visit(self, cache: impl Cache<V> + 'static) -> Self::Output {
-            for key in 0..self.0.keys {
+            let Self(scene, turnovers) = self;
+            for key in (scene.keys..scene.keys * (1 + turnovers)).chain(0..scene.keys) {
                 cache.insert(key, V::of(key));
             }
             cache.settle();
@@ -116,8 +121,8 @@ fn open(peer: Peer, scene: &Scene) -> Box<dyn Subject> {
     }
 
     let subject = match scene.value {
-        Kind::U64 => peer.with::<u64, _>(scene.capacity(), None, Fill(scene)),
-        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(scene.capacity(), None, Fill(scene)),
+        Kind::U64 => peer.with::<u64, _>(scene.capacity(), None, Fill(scene, turnovers)),
+        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(scene.capacity(), None, Fill(scene, turnovers)),
     };
     subject.expect("every cache can keep entries for ever")
 }

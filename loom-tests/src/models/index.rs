@@ -1,6 +1,7 @@
-//! The read index against its readers: publish, replace, remove, grow, shrink.
+//! The read index against its readers: publish, replace, remove, come home, grow, shrink.
 
 use super::rig::{Key, Ledger, Rig, Tracked, audit, get, remove, search, settle, turns};
+use crate::shard::hash::home;
 use crate::sync::reclaim::{self, Pinned};
 
 const CAPACITY: u64 = 100;
@@ -74,6 +75,49 @@ pub fn withdrawn_alone() {
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
         assert_eq!(rig.cache.len(), 1);
+    });
+}
+
+/// Who comes home behind the back of a reader is found all the same.
+pub fn home_behind_a_reader() {
+    come_home("home_behind_a_reader", 1);
+}
+
+/// So is who comes home in two steps.
+pub fn nearer_behind_a_reader() {
+    come_home("nearer_behind_a_reader", 2);
+}
+
+/// An entry is `away` buckets from its home, which is the first of four, and comes from one to the next before.
+fn come_home(name: &'static str, away: usize) {
+    search(name, 3, move || {
+        let (rig, mut worker) = Rig::new(CAPACITY);
+        let ledger = Ledger::default();
+        let of = |bucket, most| {
+            let is_home = |key: &u8| home(rig.hash(key).local(), 4) == bucket;
+            (0..=u8::MAX).filter(is_home).take(most).collect::<Vec<_>>()
+        };
+        let last = of(0, 8)[7];
+        // Seven are at home in each bucket before him, and as many others elsewhere as the table needs for its size.
+        let before: Vec<_> = (0..away).flat_map(|bucket| of(bucket, 7)).collect();
+        let others = of(3, 14 - before.len());
+        for &key in before.iter().chain(&others).chain([&last]) {
+            rig.cache.insert(key, ledger.value(key.into()));
+            settle(&mut worker, 1);
+        }
+        let neighbours: Vec<_> = (0..away).rev().map(|bucket| before[7 * bucket]).collect();
+        let reader = rig.spawn(move |rig| assert_eq!(get(rig, last), Some(last.into())));
+        let shard = rig.spawn(move |rig| {
+            for &key in &neighbours {
+                assert_eq!(remove(rig, key), Some(key.into()));
+                settle(&mut worker, 1);
+            }
+            worker
+        });
+        reader.join().unwrap();
+        audit(&rig, &mut shard.join().unwrap(), &ledger);
+        assert_eq!(get(&rig, last), Some(last.into()));
+        assert_eq!(rig.cache.len(), 15 - away as u64);
     });
 }
 
