@@ -57,8 +57,10 @@ fn cached_in_shards(n: u64) -> u64 {
     result(n)
 }
 
-/// Ways to a result: how they are called in the table, and a call.
-const WAYS: [(&str, fn(u64) -> u64); 7] = [
+/// A way to a result: how it is called in the table, and a call.
+type Way = (&'static str, fn(u64) -> u64);
+
+const WAYS: [Way; 7] = [
     ("get of a handle", |n| PLAIN.get_or_load(&n, || result(n))),
     ("get of a scope's handle", |n| SCOPED.get_or_load(&n, || result(n))),
     ("get of a namespace", |n| NAMESPACE.get_or_load(&n, || result(n))),
@@ -156,9 +158,8 @@ mod tests {
         for (way, call) in WAYS {
             assert_eq!([call(7), call(7)], [result(7); 2], "{way}");
         }
-        for figures in [memoized_namespace(), memoized_in_a_scope_namespace()] {
-            let hits = figures.expect("a valid namespace").stats().hits();
-            assert_eq!(hits, 1, "the second call is a hit");
-        }
+        let plain = memoized_namespace().expect("a valid namespace").stats();
+        let scoped = memoized_in_a_scope_namespace().expect("a valid namespace").stats();
+        assert_eq!([plain.hits(), scoped.hits()], [1; 2], "the second call is a hit");
     }
 }

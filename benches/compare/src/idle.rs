@@ -146,6 +146,8 @@ mod tests {
         let (answer, answers) = channel();
         let called = thread::spawn(move || {
             for () in calls {
+                // To be woken once at least for each call: a channel may spin on a machine that is busy.
+                thread::sleep(Duration::from_micros(1));
                 // Which thread it is: other tests have threads of their own.
                 answer.send(fs::read_link("/proc/thread-self")).expect("somebody listens");
             }
@@ -164,7 +166,7 @@ mod tests {
         let wake_ups = || idler.activity().expect("the system counts").wake_ups;
         let earlier = wake_ups();
         (0..100).for_each(|_| drop(ring()));
-        assert!(wake_ups() > earlier + 10);
+        assert!(wake_ups() >= earlier + 100);
         drop(call);
         called.join().expect("no panic");
     }
