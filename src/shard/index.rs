@@ -18,7 +18,7 @@
 //! `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files that the design marks")]
 
-use super::away::Away;
+use super::away::{Away, OVERFLOW_SHIFT};
 use super::entry::{Entry, EntryRef, Seen};
 use super::hash::{home, matching, tag, tags};
 use crate::sync::reclaim::Pinned;
@@ -27,8 +27,6 @@ use std::alloc::{Layout, handle_alloc_error};
 use std::ptr::NonNull;
 
 const CELLS: usize = 7;
-const OVERFLOW_SHIFT: u32 = 56;
-const OVERFLOW_MAX: u64 = 0xff;
 
 /// A table that holds more than this share of its cells grows.
 const MAX_LOAD: (usize, usize) = (4, 5);
@@ -44,7 +42,7 @@ const FIRST_BUCKETS: usize = if cfg!(any(cache_loom, cache_shuttle)) { 1 } else 
 
 #[repr(C, align(64))]
 pub(super) struct Bucket<K, V> {
-    control: AtomicU64,
+    pub(super) control: AtomicU64,
     cells: [AtomicPtr<Entry<K, V>>; CELLS],
 }
 
@@ -283,7 +281,7 @@ impl<K, V> Table<K, V> {
         zeroed(buckets).map(|buckets| Self { buckets })
     }
 
-    /// The first cell on the way of `hash` whose entry is accepted, of those that have its tag.
+    /// The entry on the way of `hash` that is accepted, of those that have its tag. Asks of none twice that stays where it is.
     #[inline(always)]
     fn probe(
         &self,
@@ -293,54 +291,58 @@ impl<K, V> Table<K, V> {
         let at = home(hash, self.buckets.len());
         // SAFETY: [invariant: home] it is one of as many buckets as there are.
         let bucket = unsafe { self.buckets.get_unchecked(at) };
-        match bucket.search(hash, &is_it) {
-            Ok((cell, entry)) => Some((Place { bucket: at, cell }, entry)),
-            Err(0) => None,
-            Err(_) => self.probe_on(at, hash, is_it),
+        // Acquire: a tag that is seen has its pointer behind it [edge: publish].
+        let control = bucket.control.load(Ordering::Acquire);
+        let candidates = matching(control, tags(hash));
+        let first = bucket.first_of(candidates);
+        // SAFETY: [invariant: graves] as in `Bucket::search`.
+        match first.filter(|(_, entry)| is_it(unsafe { entry.as_ref() })) {
+            Some((cell, entry)) => Some((Place { bucket: at, cell }, entry)),
+            None if candidates == 0 && control >> OVERFLOW_SHIFT == 0 => None,
+            None => self.probe_on(at, hash, first.map(|(_, entry)| entry), is_it),
         }
     }
 
-    /// Goes on with a probe behind bucket `home`, which has overflowed. Whom it does not find may have come nearer behind
-    /// its back. So it goes back the same way: who comes nearer is there before he leaves, and from his home he does not.
+    /// Goes on with a probe whose home has more that may be it, or has overflowed. Whoever is away may come nearer meanwhile. So
+    /// it asks on the way back: who comes nearer is there before he leaves, and from his home he does not.
     #[cold]
     fn probe_on(
         &self,
         home: usize,
         hash: u32,
+        asked: Option<NonNull<Entry<K, V>>>,
         is_it: impl Fn(&Entry<K, V>) -> bool,
     ) -> Option<(Place, NonNull<Entry<K, V>>)> {
+        let mut asked_at_home = [None; CELLS];
+        asked_at_home[0] = asked;
+        let mut is_it_at_home = |entry: &Entry<K, V>| {
+            let at = Some(NonNull::from(entry));
+            if asked_at_home.contains(&at) {
+                return false;
+            }
+            if let Some(free) = asked_at_home.iter_mut().find(|one| one.is_none()) {
+                *free = at;
+            }
+            is_it(entry)
+        };
+        let found = |at, (cell, entry)| Some((Place { bucket: at, cell }, entry));
+        if let Some(one) = self.buckets[home].search(hash, &mut is_it_at_home) {
+            return found(home, one);
+        }
         let mut at = home;
         for _ in 1..self.buckets.len() {
+            if self.buckets[at].overflow() == 0 {
+                break;
+            }
             at = self.after(at);
-            match self.buckets[at].search(hash, &is_it) {
-                Ok((cell, entry)) => return Some((Place { bucket: at, cell }, entry)),
-                Err(0) => break,
-                Err(_) => {}
-            }
         }
-        loop {
-            if let Ok((cell, entry)) = self.buckets[at].search(hash, &is_it) {
-                return Some((Place { bucket: at, cell }, entry));
-            }
-            if at == home {
-                return None;
+        while at != home {
+            if let Some(one) = self.buckets[at].search(hash, &is_it) {
+                return found(at, one);
             }
             at = at.checked_sub(1).unwrap_or(self.buckets.len() - 1);
         }
-    }
-
-    #[inline]
-    pub(super) fn after(&self, bucket: usize) -> usize {
-        if bucket + 1 == self.buckets.len() { 0 } else { bucket + 1 }
-    }
-
-    /// Counts in all buckets from `home` until before `to` that an entry passes them, or no longer does.
-    pub(super) fn pass(&self, home: usize, to: usize, change: i64) {
-        let mut at = home;
-        while at != to {
-            self.buckets[at].count_overflow(change);
-            at = self.after(at);
-        }
+        self.buckets[home].search(hash, is_it_at_home).and_then(|one| found(home, one))
     }
 
     /// Puts `entry` into the first free cell on its way. There is one: tables grow long before.
@@ -384,34 +386,39 @@ impl<K, V> Table<K, V> {
 }
 
 impl<K, V> Bucket<K, V> {
-    /// The first cell of the tag of `hash` whose entry is accepted; if there is none, how many entries have
-    /// passed this bucket. An empty cell, too, can have the tag.
-    #[inline(always)]
+    /// The first cell of the tag of `hash` whose entry is accepted.
     fn search(
         &self,
         hash: u32,
-        is_it: impl Fn(&Entry<K, V>) -> bool,
-    ) -> Result<(usize, NonNull<Entry<K, V>>), u64> {
+        mut is_it: impl FnMut(&Entry<K, V>) -> bool,
+    ) -> Option<(usize, NonNull<Entry<K, V>>)> {
         // Acquire: a tag that is seen has its pointer behind it [edge: publish].
-        let control = self.control.load(Ordering::Acquire);
-        let mut candidates = matching(control, tags(hash));
+        let mut candidates = matching(self.control.load(Ordering::Acquire), tags(hash));
         while candidates != 0 {
-            let cell = (candidates.trailing_zeros() / 8) as usize;
-            // Acquire: the entry is read next [edge: publish].
-            if let Some(entry) = NonNull::new(self.cells[cell].load(Ordering::Acquire)) {
-                // SAFETY: [invariant: graves] readers are pinned and the writer is the shard: an
-                // entry that is found in a cell is not freed under either.
-                let candidate = unsafe { entry.as_ref() };
-                if is_it(candidate) {
-                    return Ok((cell, entry));
-                }
+            // SAFETY: [invariant: graves] readers are pinned and the writer is the shard: an entry that is found in a
+            // cell is not freed under either.
+            let found =
+                self.first_of(candidates).filter(|(_, entry)| is_it(unsafe { entry.as_ref() }));
+            if found.is_some() {
+                return found;
             }
             candidates &= candidates - 1;
         }
-        Err(control >> OVERFLOW_SHIFT)
+        None
     }
 
-    /// Who is in a cell, for the only writer.
+    /// Who is in the first of the cells that a control word and a tag have in common. An empty cell, too, can have the tag.
+    #[inline(always)]
+    fn first_of(&self, candidates: u64) -> Option<(usize, NonNull<Entry<K, V>>)> {
+        if candidates == 0 {
+            return None;
+        }
+        let cell = (candidates.trailing_zeros() / 8) as usize;
+        // Acquire: the entry is read next [edge: publish].
+        NonNull::new(self.cells[cell].load(Ordering::Acquire)).map(|entry| (cell, entry))
+    }
+
+    /// Who is in a cell, for the writer.
     pub(super) fn at(&self, cell: usize) -> Option<NonNull<Entry<K, V>>> {
         // Relaxed: this thread is that writer.
         NonNull::new(self.cells[cell].load(Ordering::Relaxed))
@@ -435,26 +442,6 @@ impl<K, V> Bucket<K, V> {
         self.control.store(control & !(0xff << (8 * cell)), Ordering::Release);
         // Release: as above, for a tag of zero, which the control word has still [edge: publish].
         self.cells[cell].store(std::ptr::null_mut(), Ordering::Release);
-    }
-
-    /// How many entries have passed it.
-    pub(super) fn overflow(&self) -> u64 {
-        // Relaxed: for the only writer.
-        self.control.load(Ordering::Relaxed) >> OVERFLOW_SHIFT
-    }
-
-    /// Counts an entry that passes this full bucket, or no longer does. A count that reached its
-    /// maximum stays there: probes go on, which costs time and never an entry.
-    fn count_overflow(&self, change: i64) {
-        // Relaxed: this thread is the only writer.
-        let control = self.control.load(Ordering::Relaxed);
-        let count = control >> OVERFLOW_SHIFT;
-        if count < OVERFLOW_MAX {
-            let count = count.saturating_add_signed(change);
-            let control = control & !(OVERFLOW_MAX << OVERFLOW_SHIFT) | count << OVERFLOW_SHIFT;
-            // Release: as every store of a control word [edge: publish].
-            self.control.store(control, Ordering::Release);
-        }
     }
 
     pub(super) fn entries(&self) -> impl Iterator<Item = NonNull<Entry<K, V>>> {

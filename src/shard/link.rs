@@ -46,8 +46,8 @@ impl Filter {
 /// Which bit of a filter stands for a hash, if there are filters.
 #[inline]
 fn bit(hash: u32) -> Option<u32> {
-    let numbers = hash >> FREE_BITS.count_ones();
-    (FILTER_BITS > 0).then(|| FILTER_SHIFT + numbers % FILTER_BITS.max(1))
+    let number = (hash >> FREE_BITS.count_ones()).checked_rem(FILTER_BITS)?;
+    Some(FILTER_SHIFT + number)
 }
 
 impl Head {

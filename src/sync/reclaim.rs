@@ -179,8 +179,8 @@ mod imp {
     /// barrier, an atomic read-modify-write.
     #[inline]
     pub(crate) fn pin() -> Guard {
-        match OWN.get() {
-            Some((lane, word)) => Guard::new(lane, Some(Reader::enter(lane, word)), None),
+        match enter() {
+            Some(reader) => Guard::new(reader.lane, Some(reader), None),
             None => pin_slowly(),
         }
     }
@@ -198,8 +198,8 @@ mod imp {
         // A thread that is being torn down has lost its participant but may still use a cache from the destructor of
         // another thread-local.
         let lane = PARTICIPANT.try_with(|own| own.0).unwrap_or(SHARED_LANE);
-        if let Some((lane, word)) = OWN.get() {
-            return Guard::new(lane, Some(Reader::enter(lane, word)), None);
+        if let Some(reader) = enter() {
+            return Guard::new(lane, Some(reader), None);
         }
         READERS.note_another();
         let reader = READERS.word(lane).map(|word| Reader::enter(lane, word));

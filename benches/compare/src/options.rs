@@ -43,7 +43,7 @@ pub struct Options {
     pub millis: Option<u64>,
     /// How many times over each cache is filled with other keys first, for the throughput: so often were its entries
     /// exchanged, as evictions do.
-    #[arg(long, default_value_t = 0)]
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u64).range(..=1_000))]
     pub turnovers: u64,
     /// Who is compared [default: all; latency and smoke: cacheado, `quick_cache`, moka].
     #[arg(long, value_delimiter = ',')]
