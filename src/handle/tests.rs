@@ -394,6 +394,37 @@ fn what_an_eviction_took_is_room_for_all_before_its_shard_rests() {
     run_to_their_end(workers);
 }
 
+/// A shard that was asked to evict even below its share hears that only when who asked has had its room for long. What has
+/// come to it since is not what is to go.
+#[test]
+fn who_hears_late_that_room_was_needed_keeps_what_came_since() {
+    let builder = CacheHandle::builder().shards(3).max_capacity(100);
+    let builder = builder.weigher(|_: &u64, value: &Arc<u64>| **value as u32);
+    let (front, mut workers) = builder.assemble().expect("valid");
+    let cache = Cache::from_front(front);
+    let global = cache.front.global();
+    let is_in = |number: usize, key: &u64| {
+        std::ptr::eq(&cache.front.shards[number], cache.front.route(global, key).1)
+    };
+    let [first, second, third] =
+        [0, 1, 2].map(|number| (0..).find(|key| is_in(number, key)).expect("there is one"));
+    let heavy = || Arc::new(90);
+    let mut turn = |number: usize| assert!(!matches!(workers[number].turn(), Next::End));
+    cache.insert(first, heavy());
+    turn(0);
+    cache.insert(second, heavy());
+    // The second asks both others twice before the first hears of it.
+    [1, 1, 0, 1].into_iter().for_each(&mut turn);
+    assert_eq!((cache.get(&first), cache.get(&second)), (None, Some(heavy())));
+
+    cache.insert(third, heavy());
+    [2, 1, 0, 2].into_iter().for_each(&mut turn);
+    assert_eq!((cache.get(&second), cache.get(&third)), (None, Some(heavy())));
+    assert_eq!((cache.weight(), cache.stats().evictions()), (90, 2));
+    drop(cache);
+    run_to_their_end(workers);
+}
+
 #[test]
 fn what_replaces_an_entry_that_was_read_passes_for_read() {
     let (front, mut workers) = CacheHandle::builder().shards(1).assemble().expect("valid");

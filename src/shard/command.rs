@@ -7,7 +7,7 @@ use super::streams::Subscriber;
 use crate::reply::Responder;
 use crate::scope::node::Node;
 use crate::scope::trie::Idle;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 /// What lies in the mailbox.
 pub(crate) struct Message<K, V> {
@@ -34,14 +34,18 @@ pub(crate) enum Command<K, V> {
     Subscribe(Subscriber<K, V>),
     /// Nobody reads a stream of the scope of this number any more: end it.
     Unsubscribe(u32),
-    /// The shards together are over the capacity: evict, `all_shares` even below this shard's share.
-    Relieve { all_shares: bool },
+    /// The shards together are over the capacity: evict; as long as a need is there, even below this shard's share.
+    Relieve(Option<Weak<Need>>),
     /// The last handle has gone: finish what was accepted and end.
     Stop,
     /// Die as a bug would make a shard die.
     #[cfg(test)]
     Die,
 }
+
+/// A shard's need for room that others have below their shares, which goes when it is met: it may be heard of later.
+#[derive(Default)]
+pub(crate) struct Need;
 
 /// Runs on the shard thread; a panic is caught there, so it answers its asker before it lets one go on.
 pub(crate) type Visitor<K, V> = Box<dyn FnOnce(&mut dyn Iterator<Item = (&K, &V)>) + Send>;

@@ -6,7 +6,7 @@
 //! accepted and answered every reply. Layer: shard.
 
 use super::Shard;
-use super::command::{Command, Message};
+use super::command::{Command, Message, Need};
 use super::docket::Docket;
 use super::fold::{Fold, Settings};
 use super::graves::KEPT;
@@ -20,7 +20,7 @@ use crate::reply::Responder;
 use crate::scope::trie::{Idle, Trie};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 /// How long a light sleeper sleeps.
@@ -60,8 +60,10 @@ pub(crate) struct Worker<K, V> {
     naps: u32,
     /// The shards together are over the capacity, and this one has paid its part.
     over: bool,
-    /// Another shard has asked this one to pay even from below its share.
-    generous: bool,
+    /// Other shards have asked this one to pay even from below its share.
+    needs: Vec<Weak<Need>>,
+    /// What this one asks the others for, until the bound holds again.
+    need: Option<Arc<Need>>,
     /// It has folded something since the bound last held: if that does not hold, it is its business.
     wrote: bool,
     /// How often it has asked the others in a row to pay.
@@ -107,7 +109,8 @@ impl<K: Eq, V> Worker<K, V> {
             ended: Vec::new(),
             naps: 0,
             over: false,
-            generous: false,
+            needs: Vec::new(),
+            need: None,
             wrote: false,
             asked: 0,
             spare_processors,
@@ -183,7 +186,8 @@ impl<K: Eq, V> Worker<K, V> {
         shard.signal.folded(came + of_word);
         self.answer_ready();
         let shard = &self.shards[self.number];
-        let generous = std::mem::take(&mut self.generous);
+        // After the fold: what came to this shard after a need was met is not to go for it.
+        let generous = self.needs.drain(..).any(|need| need.strong_count() > 0);
         self.over = !self.fold.evict(shard, generous);
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
@@ -193,7 +197,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.fold.publish_counts(shard);
         self.wrote |= folded > 0;
         if !self.over {
-            (self.wrote, self.asked) = (false, 0);
+            (self.wrote, self.asked, self.need) = (false, 0, None);
         } else if self.wrote {
             self.ask_relief();
         }
@@ -266,7 +270,7 @@ impl<K: Eq, V> Worker<K, V> {
                 #[cfg(test)]
                 Command::Die => std::panic::resume_unwind(Box::new("by order of a test")),
                 // At once: a flush that waits for the bound must not hold back what brings it about.
-                Command::Relieve { all_shares } => self.generous |= all_shares,
+                Command::Relieve(need) => self.needs.extend(need),
                 command => self.put_off(command),
             }
         }
@@ -347,7 +351,7 @@ impl<K: Eq, V> Worker<K, V> {
                 Command::Evict(..)
                 | Command::Subscribe(_)
                 | Command::Unsubscribe(_)
-                | Command::Relieve { .. }
+                | Command::Relieve(_)
                 | Command::Ready(_) => unreachable!("these are not put off"),
                 Command::Stop => ended = true,
                 #[cfg(test)]
@@ -409,8 +413,9 @@ impl<K: Eq, V> Worker<K, V> {
         let can_pay = |shard: &Shard<K, V>| self.fold.must_pay(&shard.published_counts());
         let others = || self.shards.iter().enumerate().filter(|(i, _)| *i != self.number);
         let all_shares = self.asked > POLITE || !others().any(|(_, shard)| can_pay(shard));
+        let need = all_shares.then(|| Arc::downgrade(self.need.get_or_insert_default()));
         for (_, shard) in others().filter(|(_, shard)| all_shares || can_pay(shard)) {
-            shard.send(Command::Relieve { all_shares });
+            shard.send(Command::Relieve(need.clone()));
         }
     }
 

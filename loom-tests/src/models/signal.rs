@@ -116,11 +116,7 @@ pub fn shards_wake_each_other() {
         for (shard, worker) in shards.iter().zip(&workers) {
             shard.signal().bind(worker.thread().clone());
         }
-        rouse::leave_with_all(
-            &shards,
-            [0, 1].map(|_| Command::Relieve { all_shares: false }),
-            || false,
-        );
+        rouse::leave_with_all(&shards, [0, 1].map(|_| Command::Relieve(None)), || false);
         workers.into_iter().for_each(|worker| worker.join().unwrap());
         assert!(shards.iter().all(|shard| shard.signal().backlog() == 0));
     });
@@ -165,7 +161,7 @@ pub fn who_heard_early_is_woken() {
                 commands.push(Command::Evict(Arc::clone(&eviction), answer));
             },
         );
-        commands.push(Command::Relieve { all_shares: false });
+        commands.push(Command::Relieve(None));
         rouse::leave_with_all(&shards, commands, || eviction.begin(&trie));
         assert_eq!(reply.wait().ok(), Some(0), "there is nothing");
         shards[1].send(Command::Stop);
