@@ -47,6 +47,7 @@ models! {
         fn withdrawn_alone();
         fn home_behind_a_reader();
         fn nearer_behind_a_reader();
+        fn nearer_and_home_behind_a_reader();
         fn grown_under_a_reader();
         fn shrunk_under_a_reader();
     }

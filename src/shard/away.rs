@@ -1,4 +1,5 @@
-//! Who is away: entries of a table that found their home bucket full, and how they come home when a cell is freed.
+//! Who is away: entries of a table that found their home bucket full, the count of them that each bucket has that they passed, and
+//! how they come home when a cell is freed.
 //!
 //! Which cells hold such is known to the writer alone, so that it looks at no others. An entry that comes nearer to its home is
 //! put into the nearer cell before it leaves the other, so that a reader who goes the way from the end to home cannot miss

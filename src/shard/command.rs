@@ -34,7 +34,7 @@ pub(crate) enum Command<K, V> {
     Subscribe(Subscriber<K, V>),
     /// Nobody reads a stream of the scope of this number any more: end it.
     Unsubscribe(u32),
-    /// The shards together are over the capacity: evict; as long as a need is there, even below this shard's share.
+    /// The shards together are over the capacity: evict; as long as a need has not ended, even below this shard's share.
     Relieve(Option<Weak<Need>>),
     /// The last handle has gone: finish what was accepted and end.
     Stop,
@@ -43,7 +43,8 @@ pub(crate) enum Command<K, V> {
     Die,
 }
 
-/// A shard's need for room that others have below their shares, which goes when it is met: it may be heard of later.
+/// A shard's need for room that others have below their shares. It ends when that shard has seen that the bound holds, which is
+/// before it answers a flush; others may hear of it later.
 #[derive(Default)]
 pub(crate) struct Need;
 

@@ -281,7 +281,8 @@ impl<K, V> Table<K, V> {
         zeroed(buckets).map(|buckets| Self { buckets })
     }
 
-    /// The entry on the way of `hash` that is accepted, of those that have its tag. Asks of none twice that stays where it is.
+    /// The entry on the way of `hash` that is accepted, of those that have its tag. In a table that nobody changes meanwhile it asks
+    /// of none twice.
     #[inline(always)]
     fn probe(
         &self,

@@ -62,7 +62,7 @@ pub(crate) struct Worker<K, V> {
     over: bool,
     /// Other shards have asked this one to pay even from below its share.
     needs: Vec<Weak<Need>>,
-    /// What this one asks the others for, until the bound holds again.
+    /// What this one asks the others for, until it has seen that the bound holds again.
     need: Option<Arc<Need>>,
     /// It has folded something since the bound last held: if that does not hold, it is its business.
     wrote: bool,
@@ -186,7 +186,7 @@ impl<K: Eq, V> Worker<K, V> {
         shard.signal.folded(came + of_word);
         self.answer_ready();
         let shard = &self.shards[self.number];
-        // After the fold: what came to this shard after a need was met is not to go for it.
+        // After the fold: what came to this shard after a need had ended is not to go for it.
         let generous = self.needs.drain(..).any(|need| need.strong_count() > 0);
         self.over = !self.fold.evict(shard, generous);
         let timer = self.fold.expire(shard);
@@ -459,6 +459,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.commands.shrink_to(KEPT);
         self.ready.shrink_to(KEPT);
         self.ended.shrink_to(KEPT);
+        self.needs.shrink_to(KEPT);
         self.docket.rest();
     }
 }

@@ -80,16 +80,21 @@ pub fn withdrawn_alone() {
 
 /// Who comes home behind the back of a reader is found all the same.
 pub fn home_behind_a_reader() {
-    come_nearer("home_behind_a_reader", 1);
+    come_nearer("home_behind_a_reader", 1, 1);
 }
 
 /// So is who only comes nearer.
 pub fn nearer_behind_a_reader() {
-    come_nearer("nearer_behind_a_reader", 2);
+    come_nearer("nearer_behind_a_reader", 2, 1);
 }
 
-/// An entry is `away` buckets from its home, which is the first of four, and comes to the one before its own.
-fn come_nearer(name: &'static str, away: usize) {
+/// And who comes nearer and then home.
+pub fn nearer_and_home_behind_a_reader() {
+    come_nearer("nearer_and_home_behind_a_reader", 2, 2);
+}
+
+/// An entry is `away` buckets from its home, which is the first of four, and comes nearer by one bucket, `steps` times.
+fn come_nearer(name: &'static str, away: usize, steps: usize) {
     search(name, 3, move || {
         let (rig, mut worker) = Rig::new(CAPACITY);
         let ledger = Ledger::default();
@@ -105,17 +110,23 @@ fn come_nearer(name: &'static str, away: usize) {
             rig.cache.insert(key, ledger.value(key.into()));
             settle(&mut worker, 1);
         }
-        let neighbour = before[7 * (away - 1)];
+        // Who makes room for him, step by step; the first before the search, which is for where he goes.
+        let leaving: Vec<_> = (away - steps..away).rev().map(|bucket| before[7 * bucket]).collect();
+        let leave = |rig: &Rig<Tracked>, key: u8| assert_eq!(remove(rig, key), Some(key.into()));
+        leave(&rig, leaving[0]);
         let reader = rig.spawn(move |rig| assert_eq!(get(rig, last), Some(last.into())));
         let shard = rig.spawn(move |rig| {
-            assert_eq!(remove(rig, neighbour), Some(neighbour.into()));
             settle(&mut worker, 1);
+            for &key in &leaving[1..] {
+                leave(rig, key);
+                settle(&mut worker, 1);
+            }
             worker
         });
         reader.join().unwrap();
         audit(&rig, &mut shard.join().unwrap(), &ledger);
-        assert_eq!([neighbour, last].map(|key| get(&rig, key)), [None, Some(last.into())]);
-        assert_eq!(rig.cache.len(), 14);
+        assert_eq!(get(&rig, last), Some(last.into()));
+        assert_eq!(rig.cache.len(), 15 - steps as u64);
     });
 }
 
