@@ -1,6 +1,8 @@
 # Every check is a target; CI calls only these. `make` lists them.
 
 .DEFAULT_GOAL := help
+# Always of the whole workspace: with the features of some of its crates, all would be compiled once more.
+TESTS := cargo test --workspace --exclude loom-tests
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
 .PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-deep loom-collector loom-mutations mutants fuzz sanitize valgrind verify doc package
 
@@ -37,7 +39,7 @@ compare-check: ## Check the comparison itself: its tests and its clippy (builds 
 	cargo test --manifest-path benches/compare/Cargo.toml --target-dir target/compare
 
 test: ## Run all tests: unit, integration, house rules, histories (10,000 schedules), documentation, examples' own
-	cargo test --workspace --exclude loom-tests
+	$(TESTS)
 
 reliability: ## Make everything go wrong that can, count who is lost, write the table of docs/reliability.md
 	./ci/reliability.sh
@@ -56,7 +58,7 @@ lint: ## Check formatting, clippy and documentation, warnings refused
 	RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items --package cacheado
 
 scope-storm: ## Evict scopes and clear namespaces while STRESS_READS (10,000,000) reads look for what should be gone
-	STRESS_READS=$(or $(STRESS_READS),10000000) cargo test --package cacheado --test all scope_stress -- --nocapture
+	STRESS_READS=$(or $(STRESS_READS),10000000) $(TESTS) --test all scope_stress -- --nocapture
 
 histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) for a history that no order explains
 	SCHEDULES=$(or $(SCHEDULES),200000) SEED=$(or $(SEED),$(shell date +%s)) \

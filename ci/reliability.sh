@@ -8,12 +8,14 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 page=docs/reliability.md
+# Compiled as `make test` compiles them.
+tests=(cargo test --quiet --workspace --exclude loom-tests)
 export FAULTS_TIMES="${FAULTS_TIMES:-1}"
 output=$(mktemp)
 trap 'rm -f "$output"' EXIT
 if ! {
-    cargo test --quiet --package cacheado --lib -- --nocapture --test-threads=1 handle::tests
-    cargo test --quiet --package cacheado --test faults -- --nocapture --test-threads=1
+    "${tests[@]}" --lib -- --nocapture --test-threads=1 handle::tests
+    "${tests[@]}" --test faults -- --nocapture --test-threads=1
 } >"$output" 2>&1; then
     cat "$output" >&2
     exit 1

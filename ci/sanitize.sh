@@ -31,8 +31,10 @@ run_tests() {
     cargo test --package cacheado --target $triple --no-fail-fast "$@" -- "${options[@]}"
 }
 
-# AddressSanitizer, with its search for leaks, is in every toolchain; a stable compiler hides the switch.
+# AddressSanitizer, with its search for leaks, is in every toolchain; a stable compiler hides the switch. Optimised: else
+# some tests take longer than their watchdogs wait.
 address() (
+    export CARGO_PROFILE_DEV_OPT_LEVEL=1
     export RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/address
     export RUSTFLAGS="-Zsanitizer=address --cfg crossbeam_sanitize"
     export ASAN_OPTIONS=detect_stack_use_after_return=1

@@ -56,8 +56,9 @@ build() {
     local target="$work/target/$1"
     rm -rf "$target"/debug/.fingerprint/loom-tests-*
     (
-        cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL="$2" \
-            cargo test --quiet -p loom-tests --test "$1" --no-run --message-format=json 2>"$work/errors"
+        cd "$tree" && RUSTFLAGS="${flags[$1]}" CARGO_TARGET_DIR="$target" CARGO_PROFILE_DEV_OPT_LEVEL=1 \
+            cargo --config "profile.dev.package.loom-tests.opt-level=$2" \
+            test --quiet -p loom-tests --test "$1" --no-run --message-format=json 2>"$work/errors"
     ) | sed -n "s/.*\"executable\":\"\([^\"]*$1-[^\"]*\)\".*/\1/p" | tail -1
 }
 
