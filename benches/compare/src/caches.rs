@@ -5,7 +5,7 @@
 //! not what is compared; quick_cache and TinyUFO keep their own, which are fast.
 
 use ahash::RandomState;
-use cacheado::CacheHandle;
+use cacheado::{CacheHandle, ScopedHandle};
 use clap::ValueEnum;
 use mini_moka::sync::ConcurrentCacheExt;
 use std::convert::Infallible;
@@ -65,21 +65,24 @@ impl Peer {
         !matches!(self, Self::Cacheado | Self::Papaya)
     }
 
-    /// Makes an empty one and hands it to `visit`; `None` if it cannot expire entries and should.
+    /// Makes an empty one and hands it to `visit`; `None` if it cannot keep entries like that.
     pub fn with<V: Value, R>(
         self,
         capacity: u64,
-        time_to_live: Option<Duration>,
+        life: Life,
         visit: impl Visit<V, Output = R>,
     ) -> Option<R> {
         Some(match self {
-            Self::Cacheado => visit.visit(Ours::open(capacity, time_to_live)?),
-            Self::QuickCache => visit.visit(QuickCache::open(capacity, time_to_live)?),
-            Self::Moka => visit.visit(Moka::open(capacity, time_to_live)?),
-            Self::MiniMoka => visit.visit(MiniMoka::open(capacity, time_to_live)?),
-            Self::Foyer => visit.visit(Foyer::open(capacity, time_to_live)?),
-            Self::Tinyufo => visit.visit(TinyUfo::open(capacity, time_to_live)?),
-            Self::Papaya => visit.visit(Papaya::open(capacity, time_to_live)?),
+            Self::Cacheado if matches!(life, Life::ToLiveInAScope(_)) => {
+                visit.visit(OursInAScope::open(capacity, life)?)
+            }
+            Self::Cacheado => visit.visit(Ours::open(capacity, life)?),
+            Self::QuickCache => visit.visit(QuickCache::open(capacity, life)?),
+            Self::Moka => visit.visit(Moka::open(capacity, life)?),
+            Self::MiniMoka => visit.visit(MiniMoka::open(capacity, life)?),
+            Self::Foyer => visit.visit(Foyer::open(capacity, life)?),
+            Self::Tinyufo => visit.visit(TinyUfo::open(capacity, life)?),
+            Self::Papaya => visit.visit(Papaya::open(capacity, life)?),
         })
     }
 }
@@ -88,6 +91,19 @@ impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
+}
+
+/// How long entries are kept that are not evicted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Life {
+    /// For ever.
+    ForEver,
+    /// So long from their writing on.
+    ToLive(Duration),
+    /// So long from their writing on, and from their last use on.
+    ToLiveAndIdle(Duration),
+    /// So long from their writing on, and all in one scope.
+    ToLiveInAScope(Duration),
 }
 
 /// What is done with a cache, compiled for each kind.
@@ -165,18 +181,20 @@ pub trait Cache<V>: Send + Sync {
 
 /// How one is made.
 trait Open: Sized {
-    /// `None` if it cannot expire entries and should.
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self>;
+    /// `None` if it cannot keep entries like that.
+    fn open(capacity: u64, life: Life) -> Option<Self>;
 }
 
 struct Ours<V>(CacheHandle<u64, V>);
 
 impl<V: Value> Open for Ours<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
-        let mut builder = CacheHandle::builder().max_capacity(capacity);
-        if let Some(time_to_live) = time_to_live {
-            builder = builder.time_to_live(time_to_live);
-        }
+    fn open(capacity: u64, life: Life) -> Option<Self> {
+        let builder = CacheHandle::builder().max_capacity(capacity);
+        let builder = match life {
+            Life::ForEver => builder,
+            Life::ToLive(time) | Life::ToLiveInAScope(time) => builder.time_to_live(time),
+            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
+        };
         Some(Self(builder.build().expect("the settings are valid and a thread can be started")))
     }
 }
@@ -199,12 +217,38 @@ impl<V: Value> Cache<V> for Ours<V> {
     }
 }
 
+/// With all entries in one scope, three levels down.
+struct OursInAScope<V>(Ours<V>, ScopedHandle<u64, V>);
+
+impl<V: Value> Open for OursInAScope<V> {
+    fn open(capacity: u64, life: Life) -> Option<Self> {
+        let ours = Ours::open(capacity, life)?;
+        let path = [("organization", 1), ("user", 1), ("session", 1)];
+        let scope = ours.0.scope(path).expect("a right path");
+        Some(Self(ours, scope))
+    }
+}
+
+impl<V: Value> Cache<V> for OursInAScope<V> {
+    fn get(&self, key: u64) -> Option<V> {
+        self.1.get(&key)
+    }
+
+    fn insert(&self, key: u64, value: V) {
+        self.1.insert(key, value);
+    }
+
+    fn settle(&self) {
+        self.0.settle();
+    }
+}
+
 struct QuickCache<V>(quick_cache::sync::Cache<u64, V>);
 
 impl<V: Value> Open for QuickCache<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
+    fn open(capacity: u64, life: Life) -> Option<Self> {
         let cache = || Self(quick_cache::sync::Cache::new(count(capacity)));
-        time_to_live.is_none().then(cache)
+        (life == Life::ForEver).then(cache)
     }
 }
 
@@ -226,11 +270,14 @@ impl<V: Value> Cache<V> for QuickCache<V> {
 struct Moka<V>(moka::sync::Cache<u64, V, RandomState>);
 
 impl<V: Value> Open for Moka<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
-        let mut builder = moka::sync::Cache::builder().max_capacity(capacity);
-        if let Some(time_to_live) = time_to_live {
-            builder = builder.time_to_live(time_to_live);
-        }
+    fn open(capacity: u64, life: Life) -> Option<Self> {
+        let builder = moka::sync::Cache::builder().max_capacity(capacity);
+        let builder = match life {
+            Life::ForEver => builder,
+            Life::ToLive(time) => builder.time_to_live(time),
+            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
+            Life::ToLiveInAScope(_) => return None,
+        };
         Some(Self(builder.build_with_hasher(RandomState::new())))
     }
 }
@@ -256,11 +303,14 @@ impl<V: Value> Cache<V> for Moka<V> {
 struct MiniMoka<V>(mini_moka::sync::Cache<u64, V, RandomState>);
 
 impl<V: Value> Open for MiniMoka<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
-        let mut builder = mini_moka::sync::Cache::builder().max_capacity(capacity);
-        if let Some(time_to_live) = time_to_live {
-            builder = builder.time_to_live(time_to_live);
-        }
+    fn open(capacity: u64, life: Life) -> Option<Self> {
+        let builder = mini_moka::sync::Cache::builder().max_capacity(capacity);
+        let builder = match life {
+            Life::ForEver => builder,
+            Life::ToLive(time) => builder.time_to_live(time),
+            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
+            Life::ToLiveInAScope(_) => return None,
+        };
         Some(Self(builder.build_with_hasher(RandomState::new())))
     }
 }
@@ -282,10 +332,10 @@ impl<V: Value> Cache<V> for MiniMoka<V> {
 struct Foyer<V: Value>(foyer_memory::Cache<u64, V, RandomState>);
 
 impl<V: Value> Open for Foyer<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
+    fn open(capacity: u64, life: Life) -> Option<Self> {
         let builder = || foyer_memory::CacheBuilder::new(count(capacity));
         let build = || Self(builder().with_hash_builder(RandomState::new()).build());
-        time_to_live.is_none().then(build)
+        (life == Life::ForEver).then(build)
     }
 }
 
@@ -302,9 +352,9 @@ impl<V: Value> Cache<V> for Foyer<V> {
 struct TinyUfo<V>(tinyufo::TinyUfo<u64, V>);
 
 impl<V: Value> Open for TinyUfo<V> {
-    fn open(capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
+    fn open(capacity: u64, life: Life) -> Option<Self> {
         let cache = || Self(tinyufo::TinyUfo::new(count(capacity), count(capacity)));
-        time_to_live.is_none().then(cache)
+        (life == Life::ForEver).then(cache)
     }
 }
 
@@ -321,9 +371,9 @@ impl<V: Value> Cache<V> for TinyUfo<V> {
 struct Papaya<V>(papaya::HashMap<u64, V, RandomState>);
 
 impl<V: Value> Open for Papaya<V> {
-    fn open(_capacity: u64, time_to_live: Option<Duration>) -> Option<Self> {
+    fn open(_capacity: u64, life: Life) -> Option<Self> {
         let map = || Self(papaya::HashMap::with_hasher(RandomState::new()));
-        time_to_live.is_none().then(map)
+        (life == Life::ForEver).then(map)
     }
 }
 
@@ -375,17 +425,30 @@ mod tests {
     #[test]
     fn every_cache_finds_what_it_was_given_and_loads_the_rest() {
         for peer in Peer::ALL {
-            assert_eq!(peer.with::<u64, _>(10_000, None, Use), Some((1_000, 1_000)), "{peer}");
-            let found = peer.with::<Arc<[u8; 64]>, _>(10_000, None, Use);
+            assert_eq!(
+                peer.with::<u64, _>(10_000, Life::ForEver, Use),
+                Some((1_000, 1_000)),
+                "{peer}"
+            );
+            let found = peer.with::<Arc<[u8; 64]>, _>(10_000, Life::ForEver, Use);
             assert_eq!(found, Some((1_000, 1_000)), "{peer}");
         }
     }
 
     #[test]
     fn only_some_expire_entries() {
-        let expiring = |peer: &Peer| peer.with::<u64, _>(10_000, Some(HOUR), Use).is_some();
-        let expiring: Vec<_> = Peer::ALL.into_iter().filter(expiring).collect();
-        assert_eq!(expiring, [Peer::Cacheado, Peer::Moka, Peer::MiniMoka]);
+        let can = |life: Life| {
+            let found = |peer: &Peer| {
+                let found = peer.with::<u64, _>(10_000, life, Use);
+                assert!(found.is_none_or(|found| found == (1_000, 1_000)), "{peer}: {found:?}");
+                found.is_some()
+            };
+            Peer::ALL.into_iter().filter(found).collect::<Vec<_>>()
+        };
+        let expiring = [Peer::Cacheado, Peer::Moka, Peer::MiniMoka];
+        assert_eq!(can(Life::ToLive(HOUR)), expiring);
+        assert_eq!(can(Life::ToLiveAndIdle(HOUR)), expiring);
+        assert_eq!(can(Life::ToLiveInAScope(HOUR)), [Peer::Cacheado]);
     }
 
     const HOUR: Duration = Duration::from_secs(3600);

@@ -1,12 +1,13 @@
 //! Calls of functions whose results are kept, all of them hits: what the way to the cache costs, from the
 //! handle over a namespace to `#[memoize]`, beside the macros of the crate `cached`.
 //!
-//! In each round every way is gone once, in an order that rotates, and ratios are formed within a round.
+//! In each round every way is gone once, in an order that changes, and ratios are formed within a round.
 
 use crate::draws::{self, CHUNK, DRAWS, Distribution, Mix};
 use crate::options::Options;
 use crate::report::Report;
 use crate::statistics::Spread;
+use crate::turns::take_turns;
 use cacheado::{CacheHandle, Namespace, ScopedHandle, SharedCache, memoize};
 use cached::macros::{cached, concurrent_cached};
 use serde_json::json;
@@ -94,10 +95,9 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
         let mut times = WAYS.map(|_| Vec::new());
         for round in 0..options.rounds() {
             let from = round * DRAWS / options.rounds() / CHUNK * CHUNK;
-            for turn in 0..WAYS.len() {
-                let way = (turn + round) % WAYS.len();
+            take_turns(round, WAYS.len(), |way| {
                 times[way].push(work(WAYS[way].1, &tables, from, time));
-            }
+            });
         }
         for ((way, _), taken) in WAYS.iter().zip(&times) {
             let nanoseconds = Spread::of(taken.iter().copied());

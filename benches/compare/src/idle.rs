@@ -3,7 +3,8 @@
 //! The threads that appear when a cache is made are taken to be its own. Linux counts for each how often
 //! it went to sleep by itself and how long it ran.
 
-use crate::caches::{Cache, Peer, Value, Visit};
+use crate::aims::Aim;
+use crate::caches::{Cache, Life, Peer, Value, Visit};
 use crate::options::Options;
 use crate::report::Report;
 use serde_json::json;
@@ -58,6 +59,9 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
             idler.peer,
             idler.threads.len()
         ));
+        if idler.peer == Peer::Cacheado {
+            report.aim(Aim::Quiet, wake_ups);
+        }
         report.keep(&json!({
             "table": "idle",
             "cache": idler.peer.name(),
@@ -100,11 +104,12 @@ fn open(peer: Peer, time_to_live: Option<Duration>) -> Option<Result<Idler, Box<
         }
     }
 
+    let life = time_to_live.map_or(Life::ForEver, Life::ToLive);
     let before = match tasks() {
         Ok(tasks) => tasks,
         Err(error) => return Some(Err(error)),
     };
-    let cache = peer.with::<u64, _>(KEYS, time_to_live, Fill)?;
+    let cache = peer.with::<u64, _>(KEYS, life, Fill)?;
     let idler = |after: BTreeSet<_>| {
         let threads = after.difference(&before).cloned().collect();
         Idler { peer, time_to_live, threads, _cache: cache }

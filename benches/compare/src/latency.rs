@@ -5,11 +5,13 @@
 //! that one round in which the machine did something else does not decide. Reading the clock costs about as
 //! much as a hit: a row that times nothing says how much, and nothing is subtracted.
 
-use crate::caches::{Cache, Peer, Value, Visit};
+use crate::aims::Aim;
+use crate::caches::{Cache, Life, Peer, Value, Visit};
 use crate::draws::{self, CHUNK, DRAWS, Distribution, Mix, Table};
 use crate::options::Options;
 use crate::report::Report;
 use crate::statistics::Spread;
+use crate::turns::take_turns;
 use hdrhistogram::Histogram;
 use serde_json::{Map, Value as Json, json};
 use std::error::Error;
@@ -55,9 +57,17 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
     {
         let shift = Shift { timed, table: &reads[0], writer, time };
         let subjects = if timed == Timed::Nothing { &subjects[..1] } else { &subjects[..] };
-        for case in measure(&shift, subjects, rounds) {
+        let cases = measure(&shift, subjects, rounds);
+        for case in &cases {
             report.say(case.line());
             report.keep(&case.json(keys, capacity))?;
+        }
+        if timed == Timed::Get && writer.is_some() {
+            let ours = cases.iter().find(|case| case.peer == Peer::Cacheado);
+            for theirs in cases.iter().filter(|case| case.peer.is_rival()) {
+                let tail = |case: &Case| case.percentile(0.999).median;
+                ours.iter().for_each(|ours| report.aim(Aim::Tail, tail(ours) / tail(theirs)));
+            }
         }
     }
     Ok(())
@@ -108,7 +118,7 @@ fn open(peer: Peer, keys: u64, capacity: u64) -> Box<dyn Subject> {
         }
     }
 
-    let subject = peer.with::<u64, _>(capacity, None, Fill(keys));
+    let subject = peer.with::<u64, _>(capacity, Life::ForEver, Fill(keys));
     subject.expect("every cache can keep entries for ever")
 }
 
@@ -197,10 +207,9 @@ fn measure(shift: &Shift, subjects: &[(Peer, Box<dyn Subject>)], rounds: usize) 
     let mut cases: Vec<_> = subjects.iter().map(case).collect();
     for round in 0..rounds {
         let from = round * DRAWS / rounds / CHUNK * CHUNK;
-        for turn in 0..subjects.len() {
-            let at = (round + turn) % subjects.len();
+        take_turns(round, subjects.len(), |at| {
             cases[at].rounds.push(subjects[at].1.work(shift, from));
-        }
+        });
     }
     cases
 }

@@ -5,10 +5,11 @@
 //! counts what was asked for; the resident size that the system gives is printed beside, because allocators
 //! round up, and tables that are not touched are not resident.
 
-use crate::caches::{Cache, Peer, Value, Visit};
+use crate::aims::Aim;
+use crate::caches::{Cache, Life, Peer, Value, Visit};
 use crate::options::{JSON, Kind, parse_count};
 use crate::report::Report;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use serde_json::{Value as Json, json};
 use std::env;
 use std::error::Error;
@@ -40,9 +41,43 @@ pub struct MemoryOptions {
     /// Measure one cache in this process and print what came of it.
     #[arg(long, hide = true)]
     alone: bool,
-    /// With `--alone`: entries expire.
-    #[arg(long, hide = true, requires = "alone")]
-    expiring: bool,
+    /// How entries are kept.
+    #[arg(long, value_delimiter = ',', default_values = ["for_ever", "to_live", "to_live_in_a_scope", "to_live_and_idle"])]
+    kept: Vec<Kept>,
+}
+
+/// How entries are kept, as the command line and the table say it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+enum Kept {
+    /// For ever.
+    ForEver,
+    /// With a time to live.
+    ToLive,
+    /// With a time to live, in a scope.
+    ToLiveInAScope,
+    /// With a time to live and a time to idle.
+    ToLiveAndIdle,
+}
+
+impl Kept {
+    fn name(self) -> &'static str {
+        match self {
+            Self::ForEver => "for_ever",
+            Self::ToLive => "to_live",
+            Self::ToLiveInAScope => "to_live_in_a_scope",
+            Self::ToLiveAndIdle => "to_live_and_idle",
+        }
+    }
+
+    fn life(self) -> Life {
+        match self {
+            Self::ForEver => Life::ForEver,
+            Self::ToLive => Life::ToLive(TIME_TO_LIVE),
+            Self::ToLiveInAScope => Life::ToLiveInAScope(TIME_TO_LIVE),
+            Self::ToLiveAndIdle => Life::ToLiveAndIdle(TIME_TO_LIVE),
+        }
+    }
 }
 
 /// Measures all, or the one that was asked for. `allocated` says how many bytes are allocated now.
@@ -61,12 +96,12 @@ pub fn run(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<
     ));
     let peers = if options.peers.is_empty() { &Peer::ALL[..] } else { &options.peers };
     let names: String = peers.iter().map(|peer| format!("{peer:>16}")).collect();
-    report.say(format!("{:<7}{:<14}{names}", "value", "time to live"));
+    report.say(format!("{:<7}{:<20}{names}", "value", "kept"));
     for &kind in &options.value {
-        for expiring in [false, true] {
-            let mut line = format!("{:<7}{:<14}", kind.name(), if expiring { "yes" } else { "no" });
+        for &kept in &options.kept {
+            let mut line = format!("{:<7}{:<20}", kind.name(), kept.name());
             for &peer in peers {
-                let found = in_a_child(options, peer, kind, expiring)?;
+                let found = in_a_child(options, peer, kind, kept)?;
                 let bytes = |name: &str| found[name].as_f64();
                 line += &match (bytes("allocated"), bytes("resident")) {
                     (Some(allocated), Some(resident)) => {
@@ -75,11 +110,16 @@ pub fn run(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<
                     (Some(allocated), None) => format!("{:>16}", format!("{allocated:.1}")),
                     _ => format!("{:>16}", "-"),
                 };
+                // A time to idle beside the time to live is no part of the aim.
+                let aimed = peer == Peer::Cacheado && kept != Kept::ToLiveAndIdle;
+                if let Some(allocated) = bytes("allocated").filter(|_| aimed) {
+                    report.aim(Aim::Memory, allocated);
+                }
                 report.keep(&json!({
                     "table": "memory",
                     "cache": peer.name(),
                     "value": kind.name(),
-                    "expiring": expiring,
+                    "kept": kept.name(),
                     "entries": options.entries,
                     "found": found,
                 }))?;
@@ -87,6 +127,7 @@ pub fn run(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<
             report.say(line);
         }
     }
+    report.conclude()?;
     Ok(())
 }
 
@@ -94,12 +135,12 @@ fn in_a_child(
     options: &MemoryOptions,
     peer: Peer,
     kind: Kind,
-    expiring: bool,
+    kept: Kept,
 ) -> Result<Json, Box<dyn Error>> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["--alone", "--peers", peer.name(), "--value", kind.name()]);
     command.args(["--entries", &options.entries.to_string()]);
-    command.args(expiring.then_some("--expiring"));
+    command.args(["--kept", kept.name()]);
     let output = command.output()?;
     if !output.status.success() {
         let said = String::from_utf8_lossy(&output.stderr);
@@ -110,8 +151,9 @@ fn in_a_child(
 
 #[expect(clippy::print_stdout, reason = "the parent reads it")]
 fn alone(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<dyn Error>> {
-    let (&[peer], &[kind]) = (&options.peers[..], &options.value[..]) else {
-        return Err("--alone needs one peer and one value".into());
+    let (&[peer], &[kind], &[kept]) = (&options.peers[..], &options.value[..], &options.kept[..])
+    else {
+        return Err("--alone needs one peer, one value and one way to keep entries".into());
     };
     let measure = Weigh {
         entries: options.entries,
@@ -119,10 +161,9 @@ fn alone(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<dy
         before: allocated(),
         resident_before: resident(),
     };
-    let time_to_live = options.expiring.then_some(TIME_TO_LIVE);
     let found = match kind {
-        Kind::U64 => peer.with::<u64, _>(options.entries, time_to_live, measure),
-        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(options.entries, time_to_live, measure),
+        Kind::U64 => peer.with::<u64, _>(options.entries, kept.life(), measure),
+        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(options.entries, kept.life(), measure),
     };
     println!("{}", found.unwrap_or(Json::Null));
     Ok(())

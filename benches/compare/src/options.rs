@@ -14,8 +14,8 @@ pub const JSON: &str = "target/compare.jsonl";
 #[derive(Debug, Parser)]
 #[command(about, long_about = None)]
 pub struct Options {
-    /// Which tables to make.
-    #[arg(long, value_delimiter = ',', default_values = ["throughput", "latency", "calls", "idle"])]
+    /// Which tables to make [default: all; with a choice of rows: throughput].
+    #[arg(long, value_delimiter = ',')]
     pub tables: Vec<Table>,
     /// What is done [default: all].
     #[arg(long, value_delimiter = ',')]
@@ -68,6 +68,27 @@ impl Options {
     pub fn peers_or(&self, others: &[Peer]) -> Vec<Peer> {
         let chosen = if self.peers.is_empty() { others } else { &self.peers };
         Peer::ALL.into_iter().filter(|peer| chosen.contains(peer)).collect()
+    }
+
+    /// Which tables are made.
+    #[must_use]
+    pub fn tables(&self) -> &[Table] {
+        match &*self.tables {
+            [] if self.chooses_rows() => &[Table::Throughput],
+            [] => Table::value_variants(),
+            chosen => chosen,
+        }
+    }
+
+    /// Whether the user asks for other rows than the usual ones.
+    #[must_use]
+    pub fn chooses_rows(&self) -> bool {
+        !(self.mix.is_empty()
+            && self.keys.is_empty()
+            && self.threads.is_empty()
+            && self.value.is_empty()
+            && self.distribution.is_empty()
+            && self.capacity.is_empty())
     }
 
     /// How many rounds each row has.
@@ -153,6 +174,17 @@ mod tests {
         let options = Options::try_parse_from(["compare", "--peers", "moka,cacheado"]);
         let options = options.expect("good arguments");
         assert_eq!(options.peers_or(&Peer::ALL), [Peer::Cacheado, Peer::Moka]);
+    }
+
+    #[test]
+    fn who_chooses_rows_wants_their_table_only() {
+        let tables = |arguments: &[&str]| {
+            let arguments = ["compare"].iter().chain(arguments);
+            Options::try_parse_from(arguments).expect("good arguments").tables().to_vec()
+        };
+        assert_eq!(tables(&[]).len(), 4);
+        assert_eq!(tables(&["--mix", "load"]), [Table::Throughput]);
+        assert_eq!(tables(&["--keys", "10k", "--tables", "latency"]), [Table::Latency]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Where results go: a table for people on standard output, lines of JSON for programs.
 
+use crate::aims::{Aim, Aims};
 use serde_json::Value;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -9,6 +10,7 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Report {
     file: File,
+    aims: Aims,
 }
 
 impl Report {
@@ -22,7 +24,7 @@ impl Report {
             fs::create_dir_all(folder)?;
         }
         let file = OpenOptions::new().create(true).append(true).open(path)?;
-        Ok(Self { file })
+        Ok(Self { file, aims: Aims::default() })
     }
 
     /// Prints a line.
@@ -38,5 +40,21 @@ impl Report {
     /// If it cannot be written.
     pub fn keep(&mut self, result: &Value) -> io::Result<()> {
         writeln!(self.file, "{result}")
+    }
+
+    /// Notes what a row came to, for the end.
+    pub fn aim(&mut self, aim: Aim, reached: f64) {
+        self.aims.note(aim, reached);
+    }
+
+    /// Prints and keeps which aims were reached.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be kept.
+    pub fn conclude(mut self) -> io::Result<()> {
+        self.aims.lines().iter().for_each(|line| self.say(line));
+        let aims: Vec<_> = self.aims.json().collect();
+        aims.iter().try_for_each(|aim| self.keep(aim))
     }
 }

@@ -52,17 +52,11 @@ const SHARED_VALUES: Scene = Scene { value: Kind::Arc, ..COMMON };
 /// The rows that the user asked for, those of one scene together.
 #[must_use]
 pub fn rows(options: &Options) -> Vec<Row> {
-    let chosen = !(options.mix.is_empty()
-        && options.keys.is_empty()
-        && options.threads.is_empty()
-        && options.value.is_empty()
-        && options.distribution.is_empty()
-        && options.capacity.is_empty());
     if options.smoke {
         smoke()
     } else if options.full {
         full()
-    } else if chosen {
+    } else if options.chooses_rows() {
         combinations(options)
     } else {
         usual()

@@ -1,19 +1,21 @@
 //! Operations a second, of all caches in turn, round by round.
 //!
 //! All caches of a scene are filled and then kept for its rows. In each round every cache works once, in an
-//! order that rotates, and ratios are formed within a round, so that a machine that changes its speed
+//! order that changes, with a rest after each, and ratios are formed within a round, so that a machine that changes its speed
 //! changes both sides. A round is over when the cache has also done what it put off: a flush of ours and the
 //! pending tasks of moka belong to the time.
 //!
 //! Beside the rate stands the processor time that an operation took of all threads together: a thread of
 //! the cache's own that works on another core is not seen in the rate, and is there.
 
-use crate::caches::{Cache, Peer, Value, Visit};
+use crate::aims::Aim;
+use crate::caches::{Cache, Life, Peer, Value, Visit};
 use crate::draws::{self, CHUNK, DRAWS, Mix, Table};
 use crate::options::{Kind, Options};
 use crate::report::Report;
 use crate::selection::{Row, Scene, rows};
 use crate::statistics::Spread;
+use crate::turns::take_turns;
 use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Map, Value as Json, json};
 use std::error::Error;
@@ -58,6 +60,9 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
                 report.say(line);
             }
             report.keep(&result.json())?;
+            for (aim, reached) in result.aims() {
+                report.aim(aim, reached);
+            }
             let ratio = result.ratio_to(Peer::Moka);
             below.extend(ratio.filter(|ratio| options.floor.is_some_and(|f| ratio.median < f)));
         }
@@ -121,8 +126,10 @@ fn open(peer: Peer, scene: &Scene, turnovers: u64) -> Box<dyn Subject> {
     }
 
     let subject = match scene.value {
-        Kind::U64 => peer.with::<u64, _>(scene.capacity(), None, Fill(scene, turnovers)),
-        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(scene.capacity(), None, Fill(scene, turnovers)),
+        Kind::U64 => peer.with::<u64, _>(scene.capacity(), Life::ForEver, Fill(scene, turnovers)),
+        Kind::Arc => {
+            peer.with::<Arc<[u8; 64]>, _>(scene.capacity(), Life::ForEver, Fill(scene, turnovers))
+        }
     };
     subject.expect("every cache can keep entries for ever")
 }
@@ -257,10 +264,9 @@ fn measure(
         subject.work(&shift(0));
     }
     for round in 1..=rounds {
-        for turn in 0..subjects.len() {
-            let at = (round + turn) % subjects.len();
+        take_turns(round, subjects.len(), |at| {
             done[at].1.push(subjects[at].1.work(&shift(round)));
-        }
+        });
     }
     Measured { row: *row, rounds: done }
 }
@@ -281,6 +287,19 @@ impl Measured {
 
     fn ratio_to(&self, peer: Peer) -> Option<Spread> {
         Some(Spread::of_ratios(&self.mops(Peer::Cacheado)?, &self.mops(peer)?))
+    }
+
+    /// What this row is to show, and what it came to.
+    fn aims(&self) -> Vec<(Aim, f64)> {
+        let to = |peer: Option<Peer>| self.ratio_to(peer?).map(|ratio| ratio.median);
+        let to_best = match (self.row.mix, self.row.threads) {
+            (Mix::Hits, 1) => Some(Aim::HitsOfOne),
+            (Mix::Hits, 2) => Some(Aim::HitsOfTwo),
+            (Mix::R95, 2) => Some(Aim::MixOfTwo),
+            _ => None,
+        };
+        let to_best = to_best.zip(to(self.best()));
+        to_best.into_iter().chain(to(Some(Peer::Moka)).map(|ratio| (Aim::Moka, ratio))).collect()
     }
 
     /// The share of reads that hit, by cache; nothing if in all of them all did, or nothing was read.
