@@ -2,7 +2,7 @@
 
 use crate::report::{Dice, Row, times};
 use crate::support::{Counted, Ledger, Polled, Steps, bounded, builder, eventually};
-use cacheado::CacheHandle;
+use cacheado::{CacheHandle, ScopeFigure, ScopedHandle};
 use std::convert::Infallible;
 use std::future::pending;
 use std::pin::Pin;
@@ -12,6 +12,9 @@ use std::thread;
 
 type Cache = CacheHandle<u64, Counted>;
 type Victim<'a> = Polled<Pin<Box<dyn Future<Output = ()> + 'a>>>;
+
+const WAITERS: u64 = 8;
+const TENANT: [(&str, &str); 1] = [("organization", "acme")];
 
 /// Polls after which there is nothing left to cancel.
 const POLLS: u64 = 5;
@@ -23,7 +26,12 @@ async fn value_of(ledger: &Ledger, id: u64) -> Counted {
 }
 
 /// The future of each asynchronous verb, for a key that nobody has loaded.
-fn victims<'a>(cache: &'a Cache, ledger: &'a Ledger, key: &'a u64) -> [Victim<'a>; 6] {
+fn victims<'a>(
+    cache: &'a Cache,
+    tenant: &'a ScopedHandle<u64, Counted>,
+    ledger: &'a Ledger,
+    key: &'a u64,
+) -> [Victim<'a>; 10] {
     let load: Pin<Box<dyn Future<Output = ()> + 'a>> = Box::pin(async move {
         drop(cache.get_or_load_async(key, value_of(ledger, 1)).await);
     });
@@ -31,12 +39,39 @@ fn victims<'a>(cache: &'a Cache, ledger: &'a Ledger, key: &'a u64) -> [Victim<'a
         let loader = async { Ok::<_, Infallible>(value_of(ledger, 1).await) };
         drop(cache.try_get_or_load_async(key, loader).await);
     });
+    let in_a_scope = Box::pin(async move {
+        drop(tenant.get_or_load_async(key, value_of(ledger, 1)).await);
+    });
+    let evict = Box::pin(async move { assert!(tenant.evict().await.is_ok()) });
+    let scopes = Box::pin(async move { assert!(cache.scopes().await.is_ok()) });
+    let top =
+        Box::pin(async move { assert!(cache.top_scopes(1, ScopeFigure::Hits).await.is_ok()) });
     let (flush, ready) = (cache.flush(), cache.ready());
     let flush = Box::pin(async move { flush.await.expect("shards live") });
     let ready = Box::pin(async move { ready.await.expect("shards live") });
     let clear = Box::pin(async move { assert!(cache.clear().await.is_ok()) });
     let entries = Box::pin(async move { assert!(cache.entries().await.is_ok()) });
-    [load, fallible, flush, ready, clear, entries].map(Polled::new)
+    [load, fallible, in_a_scope, evict, scopes, top, flush, ready, clear, entries].map(Polled::new)
+}
+
+/// Polls all, as an executor would, until each has its value; says how many have one that was loaded.
+fn finish_all(mut loads: Vec<Polled<impl Future<Output = Counted>>>) -> u64 {
+    let mut answered = 0;
+    while !loads.is_empty() {
+        loads.retain_mut(|load| match load.poll() {
+            Poll::Ready(value) => {
+                answered += u64::from(is_loaded(&value));
+                false
+            }
+            Poll::Pending => true,
+        });
+        thread::yield_now();
+    }
+    answered
+}
+
+fn is_loaded(value: &Counted) -> bool {
+    value.id == 1 || value.id == 2
 }
 
 #[test]
@@ -44,41 +79,44 @@ fn futures_are_dropped_after_every_poll() {
     bounded(|| {
         let (ledger, mut key) = (Ledger::new(), 0);
         let cache: Cache = builder(2).build().expect("valid");
+        let tenant = cache.scope(TENANT).expect("valid");
         let (mut dropped, mut asked, mut answered) = (0, 0, 0);
         for _ in 0..times(400) {
             for polls in 0..=POLLS {
-                for verb in 0..victims(&cache, &ledger, &0).len() {
+                for verb in 0..victims(&cache, &tenant, &ledger, &0).len() {
                     key += 1;
-                    let victims = victims(&cache, &ledger, &key);
+                    let victims = victims(&cache, &tenant, &ledger, &key);
                     let mut victim = victims.into_iter().nth(verb).expect("one of them");
                     let open = (0..polls).all(|_| victim.is_pending());
-                    let mut waiter = Polled::new(cache.get_or_load_async(&key, async {
+                    let own = async || {
                         Steps(1).await;
                         ledger.value(2)
-                    }));
-                    let early = waiter.poll();
+                    };
+                    let wait = |_| Polled::new(cache.get_or_load_async(&key, own()));
+                    let mut waiters: Vec<_> = (0..WAITERS).map(wait).collect();
+                    // Those that have their value at once wait no more.
+                    waiters.retain_mut(Polled::is_pending);
+                    let early = WAITERS - waiters.len() as u64;
                     drop(victim);
                     dropped += u64::from(open);
-                    asked += 2;
+                    asked += WAITERS + 2;
                     // Whoever waits for somebody who is gone waits for ever: the test would hang.
-                    let loaded = match early {
-                        Poll::Ready(loaded) => loaded,
-                        Poll::Pending => waiter.finish(),
-                    };
-                    let value = |id| id == 1 || id == 2;
-                    answered += u64::from(value(loaded.id));
-                    answered += u64::from(value(cache.get_or_load(&key, || ledger.value(2)).id));
+                    answered += early + finish_all(waiters);
+                    let again = cache.get_or_load(&key, || ledger.value(2));
+                    let tenants = tenant.get_or_load(&key, || ledger.value(2));
+                    answered += u64::from(is_loaded(&again)) + u64::from(is_loaded(&tenants));
                 }
             }
         }
         cache.flush().wait().expect("shards live");
-        drop(cache);
+        drop((cache, tenant));
         eventually("no value is lost", || ledger.live() == 0);
         Row {
-            fault: "a future of any verb is dropped after its k-th poll, for every k",
+            fault: "a future of any verb is dropped after its k-th poll, for every k, 8 tasks wait",
             injected: dropped,
             lost: asked - answered,
-            outcome: "whoever waited for it is answered; its key can be loaded".into(),
+            outcome: "whoever waited for it is answered; its key can be loaded, in its scope, too"
+                .into(),
         }
         .report(futures_are_dropped_after_every_poll);
     });

@@ -60,9 +60,10 @@ fn ring_of_threads(cache: &Cache, keys: &[u64]) -> u64 {
 fn loads_of_several_threads_wait_for_each_other() {
     bounded(|| {
         let cache: Cache = cache(2);
-        let (rounds, mut key, mut asked, mut answered) = (times(1_000), 0, 0, 0);
+        // A thousand circles of two, and one of three after every four of them.
+        let (rounds, mut key, mut asked, mut answered) = (times(1_250), 0, 0, 0);
         for round in 0..rounds {
-            let length = if round % 4 == 0 { 3 } else { 2 };
+            let length = if round % 5 == 4 { 3 } else { 2 };
             let keys: Vec<u64> = (key..key + length).collect();
             key += length;
             asked += length;

@@ -2,7 +2,7 @@
 
 use crate::report::{Row, grouped};
 use crate::support::{Counted, Ledger, bounded, builder, eventually, flush};
-use cacheado::CacheHandle;
+use cacheado::{CacheHandle, ScopedHandle};
 use std::cell::Cell;
 use std::hash::{Hash, Hasher};
 
@@ -68,5 +68,45 @@ fn all_keys_collide() {
             outcome: format!("each is found, with at most {} comparisons", grouped(worst)),
         }
         .report(all_keys_collide);
+    });
+}
+
+#[test]
+fn all_keys_of_all_scopes_collide() {
+    const KEYS: u64 = 100;
+    bounded(|| {
+        let (scopes, ledger) = (100, Ledger::new());
+        let cache: CacheHandle<Colliding, Counted> =
+            builder(4).max_capacity(scopes * KEYS * 2).build().expect("valid");
+        let scope = |tenant| cache.scope([("organization", tenant)]).expect("valid");
+        let tenants: Vec<ScopedHandle<_, _>> = (0..scopes).map(scope).collect();
+        let id = |tenant: usize, key| tenant as u64 * KEYS + key;
+        for (tenant, handle) in tenants.iter().enumerate() {
+            (0..KEYS).for_each(|key| handle.insert(Colliding(key), ledger.value(id(tenant, key))));
+        }
+        flush(&cache);
+        let wrong = |evicted: Option<usize>| {
+            let mut wrong = 0;
+            for (tenant, handle) in tenants.iter().enumerate() {
+                for key in 0..KEYS {
+                    let expected = (evicted != Some(tenant)).then_some(id(tenant, key));
+                    let found = handle.get(&Colliding(key)).map(|value| value.id);
+                    wrong += u64::from(found != expected);
+                }
+            }
+            wrong + u64::from(cache.contains_key(&Colliding(0)))
+        };
+        let mut lost = wrong(None);
+        assert_eq!(tenants[7].evict().wait().expect("shards live"), KEYS);
+        lost += wrong(Some(7));
+        drop((cache, tenants));
+        eventually("no value is lost", || ledger.live() == 0);
+        Row {
+            fault: "keys of 100 scopes that all have one hash",
+            injected: scopes * KEYS,
+            lost,
+            outcome: "each scope sees its own alone, also after another is evicted".into(),
+        }
+        .report(all_keys_of_all_scopes_collide);
     });
 }

@@ -1,5 +1,5 @@
 //! The mutations of the models fit the sources line for line. One that nearly does would be moved to where it means
-//! something else, and one that does not is found only by the run of all, which takes twelve minutes.
+//! something else, and one that does not is found only by the run of all, which takes a quarter of an hour.
 
 use super::{Findings, root};
 use std::fs;
