@@ -24,10 +24,21 @@ skipped_by_both=(processes::a_thread_cannot_be_started processes::there_is_no_me
 # What a dead shard owned is leaked, by design.
 dies=handle::tests::nobody_waits_for_a_dead_shard
 
+# demand_tests LIST NAME... : each name is that of a test, or of a group of them; an empty one, that there is any.
+demand_tests() {
+    local list=$1 name
+    shift
+    for name in "$@"; do
+        grep -qE "$name.*: test$" <<<"$list" || missing "no test is called ${name:-as was asked}, which ci/sanitize.sh names"
+    done
+}
+
 # run_tests CARGO_OPTION... : the unit tests, the behaviour tests and the fault campaign, without what is skipped.
 run_tests() {
-    local options=()
+    local options=() list
     for name in "${skipped[@]}"; do options+=(--skip "$name"); done
+    list=$(cargo test --package cacheado --target $triple "$@" -- --list)
+    demand_tests "$list" "${skipped[@]}" ""
     cargo test --package cacheado --target $triple --no-fail-fast "$@" -- "${options[@]}"
 }
 
@@ -81,15 +92,16 @@ thread() (
 valgrind_() (
     export CARGO_PROFILE_DEV_OPT_LEVEL=0 CARGO_TARGET_DIR=target/valgrind
     # Storms of readers and thousands of clears, which one thread at a time does not end in a minute.
-    local skipped=(--skip removal::a_clear_counts
-        --skip stale_fill::readers_never_see_data_older_than_the_last_finished_invalidation)
+    local skipped=(removal::a_clear_counts
+        stale_fill::readers_never_see_data_older_than_the_last_finished_invalidation)
     command -v valgrind >/dev/null || missing "the small suite needs valgrind: apt-get install valgrind"
     local suite=(api:: cancel:: errors:: expiry:: load:: recursion:: removal:: stale_fill:: stats::) binary
     binary=$(cargo test --package cacheado --test all --no-run --message-format=json 2>/dev/null |
         sed -n 's/.*"executable":"\([^"]*\)".*/\1/p')
     [ -n "$binary" ] || missing "the tests do not compile"
+    demand_tests "$("$binary" --list)" "${skipped[@]}" "${suite[@]}"
     command valgrind -q --fair-sched=yes --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-        --error-exitcode=9 "$binary" --test-threads=1 "${skipped[@]}" "${suite[@]}"
+        --error-exitcode=9 "$binary" --test-threads=1 "${skipped[@]/#/--skip=}" "${suite[@]}"
 )
 
 tools=("$@")

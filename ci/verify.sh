@@ -15,13 +15,14 @@ declare -A commands=(
     [loom]="make loom-deep"
     [collector]="make loom-collector"
     [mutations]="make loom-mutations"
-    [reliability]="make reliability"
+    [reliability]="./ci/reliability.sh --check"
+    [compare-check]="make compare-check"
     [sanitizers]="./ci/sanitize.sh address thread"
     # Each keeps one processor busy.
     [fuzz+valgrind]="make --jobs=2 --output-sync=target fuzz valgrind"
 )
 parts=("$@")
-[ ${#parts[@]} -gt 0 ] || parts=(test sanitizers fuzz+valgrind scope-storm histories loom collector mutations reliability)
+[ ${#parts[@]} -gt 0 ] || parts=(test sanitizers fuzz+valgrind scope-storm histories loom collector mutations reliability compare-check)
 
 TIMEFORMAT='%0R %0U'
 table=() failed=0

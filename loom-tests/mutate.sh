@@ -72,6 +72,11 @@ run() {
     ) >"$work/output" 2>&1
 }
 
+# Whether the model that ran last says what it found: an allocation that `ulimit` refuses, say, ends it without a word.
+says_why() {
+    grep -aq "panicked at" "$work/output"
+}
+
 # Whether the model that ran last had too little stack: that is no fault of what it models.
 overflowed() {
     grep -q "has overflowed its stack" "$work/output"
@@ -91,6 +96,8 @@ try() {
         echo "SURVIVED ${MODEL_SECONDS:-600} seconds"
     elif overflowed; then
         echo "ERROR: its stack is too small"
+    elif ! says_why; then
+        echo "ERROR: it ended without saying why"
     else
         echo "caught: $(grep -a -A1 -m1 'panicked at' "$work/output" | tail -1 | cut -c1-60)"
     fi
