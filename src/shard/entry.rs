@@ -9,7 +9,7 @@
 //! entry hangs in a chain, and after it was cut out a mark that says so (low bits `11`), which holds
 //! the entry's slot in the store. A walker that finds the mark stands on an operation that has left
 //! the chain and begins again. Layer: shard.
-#![expect(unsafe_code, reason = "one of the five files that the design marks")]
+#![expect(unsafe_code, reason = "one of the five files where it is allowed (`tests/tidy.rs`)")]
 
 use super::blocks::{Blocks, Freed};
 pub(super) use super::link::Filter;

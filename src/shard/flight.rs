@@ -7,7 +7,7 @@
 //! that waits for another load in its turn notes that in its [`Lead`], so that no circle of loads waits
 //! for itself. Invariants: one-leader, no-lost-waiter, noted-waits (see `docs/concurrency.md`). Layer:
 //! shard.
-#![expect(unsafe_code, reason = "one of the five files that the design marks")]
+#![expect(unsafe_code, reason = "one of the five files where it is allowed (`tests/tidy.rs`)")]
 
 use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, Span, State};
 use super::pending::Draft;

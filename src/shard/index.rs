@@ -16,7 +16,7 @@
 //! write and removal migrates a few buckets, and goes to both tables where it concerns a migrated bucket. A shard that
 //! rests migrates what is left, lest it keep two tables. Invariants: single-writer, publish-before-unlink (see
 //! `docs/concurrency.md`). Layer: shard.
-#![expect(unsafe_code, reason = "one of the five files that the design marks")]
+#![expect(unsafe_code, reason = "one of the five files where it is allowed (`tests/tidy.rs`)")]
 
 use super::away::{Away, OVERFLOW_SHIFT};
 use super::entry::{Entry, EntryRef, Seen};
