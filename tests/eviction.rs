@@ -15,12 +15,22 @@ fn the_bound_is_exact_after_a_flush() {
             }
             flush(&cache);
             let held = cache.entries().wait().expect("shards live").len() as u64;
-            assert!(held <= capacity, "{held} of {capacity}");
+            assert_eq!(held, capacity, "not more than the capacity, and all of it");
             assert_eq!((cache.len(), cache.weight()), (held, held));
             assert_eq!(cache.stats().evictions(), capacity * 3 - held);
-            if shards == 1 {
-                assert_eq!(held, capacity, "one shard fills the capacity");
-            }
+        }
+    });
+}
+
+/// What the shards together are over is evicted once, though each of them sees all of it.
+#[test]
+fn shards_that_are_over_together_evict_no_more_than_they_must() {
+    bounded(|| {
+        for round in 0..1_000 {
+            let cache: CacheHandle<u64, u64> = builder(4).max_capacity(64).build().expect("valid");
+            (0..500).for_each(|key| cache.insert(key, key));
+            flush(&cache);
+            assert_eq!(cache.len(), 64, "round {round}");
         }
     });
 }

@@ -110,6 +110,7 @@ models! {
     }
     budget {
         fn room_comes_with_its_account();
+        fn what_is_over_is_evicted_once();
     }
     lanes {
         fn lanes_are_handed_over();

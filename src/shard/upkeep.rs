@@ -5,6 +5,7 @@
 //! time, and shows the counts. Nothing here looks at a chain or runs `Eq`. Layer: shard.
 
 use super::Shard;
+use super::budget::Bound;
 use super::command::Visitor;
 use super::entry::{Entry, EntryRef};
 use super::fold::Fold;
@@ -50,30 +51,28 @@ pub(super) enum Fate {
 
 impl<K, V> Fold<K, V> {
     /// Evicts until all shards together are within the capacity, or this shard has paid its part
-    /// (`all_shares`: even below its share): whether they are. First goes what the sweep under way would take next.
-    pub(super) fn evict(&mut self, shard: &Shard<K, V>, all_shares: bool) -> bool {
-        let mut freed = 0;
+    /// (`all_shares`: even below its share). First goes what the sweep under way would take next.
+    pub(super) fn evict(&mut self, shard: &Shard<K, V>, all_shares: bool) -> Bound {
         loop {
-            if freed > 0 {
-                self.account(shard);
+            let bound = self.budget.book(self.store.weight());
+            if bound != Bound::Broken {
+                return bound;
             }
-            let excess = self.budget.book(self.store.weight());
-            freed = 0;
+            let due = |fold: &Self| fold.budget.due(fold.store.weight(), fold.store.len());
             // For others one by one, because all of them are asked at once and one may be enough.
-            while freed < if all_shares { excess.min(1) } else { excess } {
-                let pays =
-                    all_shares || self.budget.must_pay(self.store.weight(), self.store.len());
-                let victim = self.next_swept().or_else(|| self.store.victim());
-                let Some(slot) = victim.filter(|_| pays) else {
-                    self.account(shard);
-                    self.budget.book(self.store.weight());
-                    return false;
-                };
+            let claimed = self.budget.claim(if all_shares { 1 } else { due(self) });
+            if claimed == 0 {
+                return bound;
+            }
+            let mut freed = 0;
+            while freed < claimed && (all_shares || due(self) > 0) {
+                let Some(slot) = self.next_swept().or_else(|| self.store.victim()) else { break };
                 freed += u64::from(self.store.weight_of(slot));
                 self.take_out(shard, slot, RemovalCause::Capacity);
             }
-            if excess == 0 {
-                return true;
+            self.account(shard);
+            if freed < claimed {
+                return self.budget.book(self.store.weight());
             }
         }
     }
@@ -327,7 +326,7 @@ impl<K, V> Fold<K, V> {
 
     /// Whether a shard with these counts evicts its own entries while the cache is over.
     pub(super) fn must_pay(&self, counts: &Counts) -> bool {
-        self.budget.must_pay(counts.weight, counts.len)
+        self.budget.due(counts.weight, counts.len) > 0
     }
 
     /// Shows readers the tick that they leave in what they read.

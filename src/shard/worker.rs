@@ -6,6 +6,7 @@
 //! accepted and answered every reply. Layer: shard.
 
 use super::Shard;
+use super::budget::Bound;
 use super::command::{Command, Message, Need};
 use super::docket::Docket;
 use super::fold::{Fold, Settings};
@@ -188,7 +189,8 @@ impl<K: Eq, V> Worker<K, V> {
         let shard = &self.shards[self.number];
         // After the fold: what came to this shard after a need had ended is not to go for it.
         let generous = self.needs.drain(..).any(|need| need.strong_count() > 0);
-        self.over = !self.fold.evict(shard, generous);
+        let bound = self.fold.evict(shard, generous);
+        self.over = bound != Bound::Holds;
         let timer = self.fold.expire(shard);
         self.fold.departures.announce();
         // First free what is due, then seal: so an entry is never freed in the turn in which it left.
@@ -198,7 +200,7 @@ impl<K: Eq, V> Worker<K, V> {
         self.wrote |= folded > 0;
         if !self.over {
             (self.wrote, self.asked, self.need) = (false, 0, None);
-        } else if self.wrote {
+        } else if self.wrote && bound == Bound::Broken {
             self.ask_relief();
         }
         if came + folded > 0 {
