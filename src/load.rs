@@ -207,7 +207,8 @@ where
             }
             let key = owned.take().unwrap_or_else(|| self.ask.key());
             let span = self.front.span(self.place);
-            let draft = Flight::draft(self.hash.local(), self.place.now(), span, key);
+            let draft =
+                Flight::draft((self.hash.local(), self.place.now()), span, key, &self.shard.blocks);
             match self.shard.claim(self.hash, seen, draft, pinned) {
                 Ok(permit) => {
                     self.front.count(self.place, pinned.lane(), Caller::Load);

@@ -230,40 +230,32 @@ impl<K, V> Entry<K, V> {
         blocks: &Blocks<K, V>,
     ) -> Draft<Self> {
         let op = Op::new(Kind::Write, hash, State::Live).read_in(tick);
-        let times = (expiry.span(), expiry);
-        let entry = Self::make(op, stamp, times, (key, MaybeUninit::new(value)), Some(blocks));
+        let pair = (key, MaybeUninit::new(value));
+        let entry = Self::make((op, stamp), (expiry.span(), expiry), pair, blocks);
         // SAFETY: [invariant: draft] made just now and shared with nobody.
         unsafe { Draft::of(entry) }
     }
 
-    /// The entry that a load will fill. Its own `op` is in no chain until the fold has published it:
-    /// the flight's is. `span`: which times its value will have.
-    pub(super) fn loading(hash: u32, stamp: ScopeStamp, span: Span, key: K) -> NonNull<Self> {
-        let op = Op::new(Kind::Write, hash, State::Loading);
-        Self::make(op, stamp, (span, Expiry::NEVER), (key, MaybeUninit::uninit()), None)
-    }
-
-    fn make(
-        op: Op,
-        stamp: ScopeStamp,
+    /// An entry of its own. `span`: which times its value has, or will have.
+    pub(super) fn make(
+        (op, stamp): (Op, ScopeStamp),
         (span, expiry): (Span, Expiry),
         (key, value): (K, MaybeUninit<V>),
-        blocks: Option<&Blocks<K, V>>,
+        blocks: &Blocks<K, V>,
     ) -> NonNull<Self> {
         let value = UnsafeCell::new(value);
         if span == Span::Endless {
-            let block = blocks.and_then(|blocks| blocks.endless.take());
-            return settle(Self { op, stamp, key, value }, block);
+            return settle(Self { op, stamp, key, value }, blocks.endless.take());
         }
         let op = op.of_mortal(span == Span::Bounded);
         let due = tally::AtomicU64::new(expiry.first());
         let mortal = Mortal { entry: Self { op, stamp, key, value }, due };
         if span == Span::Mortal {
-            return settle(mortal, blocks.and_then(|blocks| blocks.mortal.take())).cast();
+            return settle(mortal, blocks.mortal.take()).cast();
         }
         let deadline = tally::AtomicU64::new(expiry.deadline);
         let bounded = Bounded { mortal, deadline };
-        settle(bounded, blocks.and_then(|blocks| blocks.bounded.take())).cast()
+        settle(bounded, blocks.bounded.take()).cast()
     }
 
     /// Ends an entry and gives what it held, and its memory. No value if it never had one.
@@ -395,7 +387,7 @@ impl<K, V> Entry<K, V> {
 }
 
 /// Puts something into a block, or into memory of its own.
-fn settle<T>(whole: T, block: Option<Block<T>>) -> NonNull<T> {
+pub(super) fn settle<T>(whole: T, block: Option<Block<T>>) -> NonNull<T> {
     let block = match block {
         Some(block) => Box::leak(block).write(whole),
         None => Box::leak(Box::new(whole)),
@@ -408,7 +400,7 @@ fn settle<T>(whole: T, block: Option<Block<T>>) -> NonNull<T> {
 /// # Safety
 ///
 /// It came from `settle` and the caller has it to itself.
-unsafe fn vacate<T>(at: NonNull<T>) -> (T, Block<T>) {
+pub(super) unsafe fn vacate<T>(at: NonNull<T>) -> (T, Block<T>) {
     // SAFETY: [invariant: mortal] `settle` leaked it as a box, perhaps as one of a `MaybeUninit`, which has its layout.
     let block = unsafe { Block::<T>::from_raw(at.as_ptr().cast()) };
     // SAFETY: [invariant: mortal] it is there, and moves out of memory that nobody reads any more.

@@ -9,7 +9,10 @@
 //! shard.
 #![expect(unsafe_code, reason = "one of the five files where it is allowed (`tests/tidy.rs`)")]
 
-use super::entry::{Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, Span, State};
+use super::blocks::Blocks;
+use super::entry::{
+    Entry, EntryRef, Expiry, Kind, Op, ScopeStamp, Seen, Span, State, settle, vacate,
+};
 use super::pending::Draft;
 use crate::scope::place::Place;
 use crate::sync::reclaim::{self, Epoch};
@@ -17,6 +20,7 @@ use crate::sync::slot;
 use crate::sync::{AtomicPtr, Ordering, contained, fence};
 use std::any::Any;
 use std::collections::HashSet;
+use std::mem::MaybeUninit;
 use std::ptr::NonNull;
 use std::sync::{Arc, OnceLock};
 
@@ -52,21 +56,31 @@ const CLOSED: usize = 1;
 pub(crate) type Ticket<V> = slot::Receiver<Outcome<V>>;
 
 impl<K, V> Flight<K, V> {
-    /// A load that is ready to be submitted, and the entry it will fill.
-    pub(crate) fn draft(hash: u32, stamp: ScopeStamp, span: Span, key: K) -> Draft<Self> {
-        let entry = Entry::loading(hash, stamp, span, key);
-        Draft::new(Box::new(Self {
+    /// A load that is ready to be submitted, and the entry it will fill; in the memory of such that were freed, if any.
+    pub(crate) fn draft(
+        (hash, stamp): (u32, ScopeStamp),
+        span: Span,
+        key: K,
+        blocks: &Blocks<K, V>,
+    ) -> Draft<Self> {
+        // The entry's own header is in no chain until the fold has published it: the flight's is.
+        let op = Op::new(Kind::Write, hash, State::Loading);
+        let unloaded = (key, MaybeUninit::uninit());
+        let entry = Entry::make((op, stamp), (span, Expiry::NEVER), unloaded, blocks);
+        let flight = Self {
             op: Op::new(Kind::Load, hash, State::Void),
             entry: EntryRef(entry),
             waiters: AtomicPtr::new(std::ptr::null_mut()),
             lead: Arc::new(Lead::new()),
-        }))
+        };
+        // SAFETY: [invariant: draft] made just now and shared with nobody.
+        unsafe { Draft::of(settle(flight, blocks.flights.take())) }
     }
 
     /// Takes the key out of a load that was never submitted.
     pub(crate) fn into_key(draft: Draft<Self>) -> K {
-        // SAFETY: [invariant: draft] the flight was made as a box and shared with nobody.
-        let flight = unsafe { Box::from_raw(draft.into_raw().as_ptr()) };
+        // SAFETY: [invariant: draft] the flight was settled by `draft` and shared with nobody.
+        let (flight, _block) = unsafe { vacate(draft.into_raw()) };
         // SAFETY: [invariant: draft] the entry was made with the flight and shared with nobody.
         unsafe { Entry::unmake(flight.entry.0) }.0
     }

@@ -5,8 +5,8 @@
 //! caller's, who catches their panics. Invariant: graves (see `docs/concurrency.md`). Layer: shard.
 #![expect(unsafe_code, reason = "one of the five files where it is allowed (`tests/tidy.rs`)")]
 
-use super::blocks::Blocks;
-use super::entry::{Entry, EntryRef, Farewell, Kind, Op};
+use super::blocks::{Blocks, Freed};
+use super::entry::{Entry, EntryRef, Farewell, Kind, Op, vacate};
 use super::flight::Flight;
 use super::index::Table;
 use crate::removal::RemovalCause;
@@ -158,22 +158,34 @@ fn free<K, V>(
             }
             departed(Departed { key, value, stamp, cause });
         }
-        Remains::Op(op) => free_op::<K, V>(op.at),
+        Remains::Op(op) => {
+            let freed = free_op::<K, V>(op.at);
+            if let Some((blocks, freed)) = blocks.zip(freed) {
+                blocks.give(freed);
+            }
+        }
         Remains::Table(table) => drop(table),
     }
 }
 
-fn free_op<K, V>(op: NonNull<Op>) {
+/// Ends an operation that is no entry, and gives its memory if that is of use.
+fn free_op<K, V>(op: NonNull<Op>) -> Option<Freed<K, V>> {
     // SAFETY: [invariant: graves] retired once, and its last reader has gone.
     match unsafe { op.as_ref() }.kind() {
         Kind::Load => {
-            // SAFETY: [invariant: op-header] the kind says what was boxed.
-            drop(unsafe { Box::from_raw(op.cast::<Flight<K, V>>().as_ptr()) });
+            // SAFETY: [invariant: op-header] the kind says what was settled there.
+            let (flight, block) = unsafe { vacate(op.cast::<Flight<K, V>>()) };
+            drop(flight);
+            Some(Freed::Flight(block))
         }
         Kind::Farewell => {
             // SAFETY: [invariant: op-header] the kind says what was boxed.
             drop(unsafe { Box::from_raw(op.cast::<Farewell<K, V>>().as_ptr()) });
+            None
         }
-        Kind::Write => debug_assert!(false, "entries are retired as entries"),
+        Kind::Write => {
+            debug_assert!(false, "entries are retired as entries");
+            None
+        }
     }
 }

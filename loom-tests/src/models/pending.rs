@@ -15,7 +15,7 @@ pub(super) fn claim(rig: &Rig<Tracked>, key: u8) -> (KeyHash, LoadPermit<u8, Tra
     let (hash, guard) = (rig.hash(&key), reclaim::pin());
     let pinned = guard.pinned();
     let (seen, _) = rig.shard().survey(hash, |k| *k == key, rig.validity(), pinned);
-    let draft = Flight::draft(hash.local(), rig.stamp(), Span::Endless, key);
+    let draft = Flight::draft((hash.local(), rig.stamp()), Span::Endless, key, &rig.shard().blocks);
     (hash, rig.shard().claim(hash, seen, draft, pinned).ok().expect("nobody else is here yet"))
 }
 
