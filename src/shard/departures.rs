@@ -173,7 +173,7 @@ impl<K, V> Departures<K, V> {
         self.graves.seal();
     }
 
-    /// Frees some of what is due, but for the memory of entries: that goes to `blocks`. Runs destructors: not under a
+    /// Frees some of what is due, but for the memory of entries and loads: that goes to `blocks`. Runs destructors: not under a
     /// pin. Whether more is due.
     pub(super) fn bury(&mut self, blocks: &Blocks<K, V>) -> bool {
         let Self { graves, streams, counts, panics, .. } = self;

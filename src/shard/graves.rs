@@ -79,7 +79,7 @@ impl<K, V> Graves<K, V> {
     }
 
     /// Frees a slice of the sealed batch if it is due, in the order of its coming, giving each entry's parts to `departed` (which drops them, and
-    /// must not unwind), and its memory to `blocks`. Whether more is due. The faster the next batch grows, the larger the slice.
+    /// must not unwind), and the memory of entries and loads to `blocks`. Whether more is due. The faster the next batch grows, the larger the slice.
     pub(super) fn bury(
         &mut self,
         blocks: &Blocks<K, V>,

@@ -66,7 +66,7 @@ pub(crate) struct Shard<K, V> {
     pending: Pending<K, V>,
     /// The most operations that may wait for the shard.
     backlog_limit: i64,
-    /// Memory for its next entries.
+    /// Memory for its next entries and loads.
     pub(crate) blocks: Blocks<K, V>,
     mailbox: Mailbox<Message<K, V>>,
     signal: Signal,

@@ -55,7 +55,7 @@ pub(crate) unsafe trait Operation: Sized {
     ///
     /// It is as it was made, on the heap, and nobody else can reach it.
     unsafe fn free(at: NonNull<Self>) {
-        // SAFETY: [invariant: draft] the caller guarantees it; operations are made as boxes.
+        // SAFETY: [invariant: draft] the caller guarantees it; operations are made as boxes, or in blocks, which are such.
         drop(unsafe { Box::from_raw(at.as_ptr()) });
     }
 }
