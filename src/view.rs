@@ -13,7 +13,7 @@ use std::hash::Hash;
 /// From [`CacheHandle::pin`](crate::CacheHandle::pin). Reads through it cost less than through the
 /// handle, because the thread is pinned once for all of them, and give references, so nothing is
 /// cloned. While it lives nothing that leaves any cache of the process is freed: each write meanwhile keeps its key, its
-/// value and at most 64 bytes. Keep it for a batch of reads, not for the life of a thread, and do not wait while you
+/// value and at most 128 bytes. Keep it for a batch of reads, not for the life of a thread, and do not wait while you
 /// hold it. It is not `Send`.
 pub struct PinnedView<'a, K, V> {
     front: &'a Front<K, V>,

@@ -27,10 +27,13 @@ fn the_bound_is_exact_after_a_flush() {
 fn shards_that_are_over_together_evict_no_more_than_they_must() {
     bounded(|| {
         for round in 0..1_000 {
-            let cache: CacheHandle<u64, u64> = builder(4).max_capacity(64).build().expect("valid");
-            (0..500).for_each(|key| cache.insert(key, key));
-            flush(&cache);
-            assert_eq!(cache.len(), 64, "round {round}");
+            for weight in [1, 7] {
+                let builder = builder(4).max_capacity(64).weigher(move |_, _| weight);
+                let cache: CacheHandle<u64, u64> = builder.build().expect("valid");
+                (0..500).for_each(|key| cache.insert(key, key));
+                flush(&cache);
+                assert_eq!(cache.len(), 64 / u64::from(weight), "round {round}, {weight} each");
+            }
         }
     });
 }

@@ -2,8 +2,8 @@
 //!
 //! Shards add and subtract what their entries weigh, once a fold, so the bound is one number for the
 //! whole cache and no shard evicts while there is room. Who is over its share pays; see
-//! [`Budget::due`]. What is over is seen by all, so who is to pay claims a part of it first, and nobody else
-//! evicts for that.
+//! [`Budget::must_pay`]. What is over is seen by all, so who is to pay claims each entry before it leaves, and nobody
+//! else evicts for what that one makes room for.
 
 use crate::sync::{AtomicU64, Ordering};
 use std::sync::Arc;
@@ -13,8 +13,7 @@ pub(crate) struct Capacity {
     limit: u64,
     shards: u64,
     used: AtomicU64,
-    /// What is used, without what shards have claimed and not evicted yet. Below zero for a moment, if entries leave by
-    /// themselves meanwhile.
+    /// What is used, without the entries that shards have claimed and not booked as gone yet.
     planned: AtomicU64,
 }
 
@@ -23,12 +22,6 @@ impl Capacity {
         let (used, planned) = (AtomicU64::new(0), AtomicU64::new(0));
         Self { limit, shards: shards as u64, used, planned }
     }
-
-    /// How much a plan is over. Weights are sums of 32-bit ones, so half of the numbers are for what is below zero.
-    fn excess(&self, planned: u64) -> u64 {
-        let limit = i64::try_from(self.limit).unwrap_or(i64::MAX);
-        u64::try_from((planned as i64).saturating_sub(limit)).unwrap_or(0)
-    }
 }
 
 /// How all shards together stand to the capacity.
@@ -36,9 +29,9 @@ impl Capacity {
 pub(crate) enum Bound {
     /// They are within it.
     Holds,
-    /// They are not yet: others have claimed all that is over.
+    /// They are not yet: others have claimed enough.
     InHand,
-    /// They are over it, and nobody has claimed that.
+    /// They are over it, also without what is claimed.
     Broken,
 }
 
@@ -46,7 +39,7 @@ pub(crate) enum Bound {
 pub(crate) struct Budget {
     common: Arc<Capacity>,
     booked: u64,
-    /// Its part in what is planned.
+    /// Its part in what is planned: what is booked, without what it has claimed since.
     planned: u64,
 }
 
@@ -59,22 +52,30 @@ impl Budget {
         self.common.limit
     }
 
-    /// Books what the shard's entries weigh now, all of it: nothing is claimed any more.
+    /// Books what the shard's entries weigh now.
     pub(crate) fn book(&mut self, weight: u64) -> Bound {
-        let used = self.use_now(weight);
-        let change = weight.wrapping_sub(std::mem::replace(&mut self.planned, weight));
-        if change != 0 {
-            // Relaxed: arithmetic on one variable, which says who evicts and hands nothing on. Two's complement: less
-            // wraps and subtracts.
-            self.common.planned.fetch_add(change, Ordering::Relaxed);
+        // Planned is never above used, lest somebody evict for what has just left by itself.
+        if weight < self.planned {
+            self.plan(weight);
         }
+        let used = self.use_now(weight);
+        self.plan(weight);
         if used <= self.common.limit {
             return Bound::Holds;
         }
-        // Relaxed: as above.
-        match self.common.excess(self.common.planned.load(Ordering::Relaxed)) {
-            0 => Bound::InHand,
-            _ => Bound::Broken,
+        // Relaxed: arithmetic on one variable, which says who evicts and hands nothing on.
+        if self.common.planned.load(Ordering::Relaxed) <= self.common.limit {
+            Bound::InHand
+        } else {
+            Bound::Broken
+        }
+    }
+
+    fn plan(&mut self, weight: u64) {
+        let change = weight.wrapping_sub(std::mem::replace(&mut self.planned, weight));
+        if change != 0 {
+            // Relaxed: as in `book`. Two's complement: less wraps and subtracts.
+            self.common.planned.fetch_add(change, Ordering::Relaxed);
         }
     }
 
@@ -92,24 +93,23 @@ impl Budget {
         self.common.used.fetch_add(change, Ordering::AcqRel).wrapping_add(change)
     }
 
-    /// Claims what nobody has of what all shards together are over, but not more than `most`. Who claimed it evicts it, and
-    /// books then.
-    pub(crate) fn claim(&mut self, most: u64) -> u64 {
-        let Self { common, planned: own, .. } = self;
-        let claimed = |planned| common.excess(planned).min(most);
-        // Relaxed: arithmetic on one variable, which says who evicts and hands nothing on.
-        let before = common.planned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |planned| {
-            (claimed(planned) > 0).then(|| planned.wrapping_sub(claimed(planned)))
-        });
-        let claimed = before.map_or(0, claimed);
-        *own = own.wrapping_sub(claimed);
+    /// Claims one of the shard's entries, of this weight, if all shards together are over without what is claimed
+    /// already. Who claimed it evicts it, and then books.
+    pub(crate) fn claim(&mut self, weight: u64) -> bool {
+        let Capacity { planned, limit, .. } = &*self.common;
+        let claim = |planned| (planned > *limit).then(|| planned - weight);
+        // Relaxed: as in `book`.
+        let claimed = planned.fetch_update(Ordering::Relaxed, Ordering::Relaxed, claim).is_ok();
+        if claimed {
+            self.planned -= weight;
+        }
         claimed
     }
 
-    /// How much a shard of this weight and length evicts of its own entries at most while the cache is over: what it
-    /// has above its share, unless all of that is one entry that may well be heavier.
-    pub(super) fn due(&self, weight: u64, entries: u64) -> u64 {
-        if entries > 1 { weight.saturating_sub(self.common.limit / self.common.shards) } else { 0 }
+    /// Whether a shard of this weight and length evicts its own entries while the cache is over: it
+    /// has more than its share, and not all of that is one entry that may well be heavier.
+    pub(super) fn must_pay(&self, weight: u64, entries: u64) -> bool {
+        entries > 1 && weight > self.common.limit / self.common.shards
     }
 }
 
@@ -124,33 +124,23 @@ mod tests {
     }
 
     #[test]
-    fn what_is_over_is_claimed_once() {
+    fn one_entry_is_claimed_for_what_one_entry_is_enough_for() {
         let [mut one, mut other] = budgets(10);
         assert_eq!((one.book(9), other.book(6)), (Bound::Holds, Bound::Broken));
-        assert_eq!((one.claim(4), other.claim(4), one.claim(4)), (4, 1, 0));
-        assert_eq!(Budget::new(Arc::clone(&one.common)).book(0), Bound::InHand);
-        assert_eq!((one.book(5), other.book(5)), (Bound::InHand, Bound::Holds));
+        assert!(one.claim(3) && other.claim(6) && !one.claim(6), "9 - 3, 6 - 6");
+        assert_eq!((one.book(6), other.book(0)), (Bound::InHand, Bound::Holds));
     }
 
     #[test]
-    fn what_was_claimed_in_vain_is_for_others() {
+    fn what_leaves_by_itself_is_nothing_to_evict_for() {
         let [mut one, mut other] = budgets(10);
-        assert_eq!(one.book(13), Bound::Broken);
-        assert_eq!((one.claim(3), other.claim(3)), (3, 0));
-        assert_eq!(one.book(12), Bound::Broken);
-        assert_eq!(other.claim(3), 2);
+        assert_eq!((one.book(9), other.book(6)), (Bound::Holds, Bound::Broken));
+        assert_eq!((one.book(4), other.claim(1)), (Bound::Holds, false));
     }
 
     #[test]
-    fn a_plan_may_be_below_zero_and_a_limit_beyond_all_numbers() {
-        let [mut one, mut other] = budgets(2);
-        assert_eq!((one.book(3), other.claim(1)), (Bound::Broken, 1));
-        assert_eq!((one.book(0), one.claim(9)), (Bound::Holds, 0));
-        assert_eq!(
-            (other.book(0), one.book(2), one.book(3)),
-            (Bound::Holds, Bound::Holds, Bound::Broken)
-        );
+    fn a_limit_may_be_beyond_all_weights() {
         let [mut one, _] = budgets(u64::MAX);
-        assert_eq!((one.book(5), one.claim(9)), (Bound::Holds, 0));
+        assert_eq!((one.book(5), one.claim(5)), (Bound::Holds, false));
     }
 }

@@ -58,22 +58,19 @@ impl<K, V> Fold<K, V> {
             if bound != Bound::Broken {
                 return bound;
             }
-            let due = |fold: &Self| fold.budget.due(fold.store.weight(), fold.store.len());
-            // For others one by one, because all of them are asked at once and one may be enough.
-            let claimed = self.budget.claim(if all_shares { 1 } else { due(self) });
-            if claimed == 0 {
-                return bound;
-            }
-            let mut freed = 0;
-            while freed < claimed && (all_shares || due(self) > 0) {
+            let mut evicted = false;
+            while all_shares || self.budget.must_pay(self.store.weight(), self.store.len()) {
                 let Some(slot) = self.next_swept().or_else(|| self.store.victim()) else { break };
-                freed += u64::from(self.store.weight_of(slot));
+                if !self.budget.claim(u64::from(self.store.weight_of(slot))) {
+                    break;
+                }
                 self.take_out(shard, slot, RemovalCause::Capacity);
+                evicted = true;
             }
-            self.account(shard);
-            if freed < claimed {
+            if !evicted {
                 return self.budget.book(self.store.weight());
             }
+            self.account(shard);
         }
     }
 
@@ -326,7 +323,7 @@ impl<K, V> Fold<K, V> {
 
     /// Whether a shard with these counts evicts its own entries while the cache is over.
     pub(super) fn must_pay(&self, counts: &Counts) -> bool {
-        self.budget.due(counts.weight, counts.len) > 0
+        self.budget.must_pay(counts.weight, counts.len)
     }
 
     /// Shows readers the tick that they leave in what they read.
