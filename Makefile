@@ -1,7 +1,7 @@
 # Every check is a target; CI calls only these. `make` lists them.
 
 .DEFAULT_GOAL := help
-# Always of the whole workspace: with the features of some of its crates, all would be compiled once more.
+# Always of the whole workspace: with the features of one of its crates, all would be compiled once more.
 TESTS := cargo test --workspace --exclude loom-tests
 COMPARE := cargo run --release --manifest-path benches/compare/Cargo.toml --target-dir target/compare
 .PHONY: help demo examples hit-ratio bench bench-scopes compare compare-memory compare-check test reliability test-performance test-coverage lint scope-storm histories loom loom-deep loom-collector loom-mutations mutants fuzz sanitize valgrind verify doc package
@@ -62,7 +62,7 @@ scope-storm: ## Evict scopes and clear namespaces while STRESS_READS (10,000,000
 
 histories: ## Search SCHEDULES schedules (200,000) drawn from SEED (the time) for a history that no order explains
 	SCHEDULES=$(or $(SCHEDULES),200000) SEED=$(or $(SEED),$(shell date +%s)) \
-		cargo test --package shuttle-tests --test histories -- --nocapture
+		$(TESTS) --test histories -- --nocapture
 
 loom: ## Search the interleavings of every protocol model, with up to two preemptions
 	./loom-tests/run.sh

@@ -5,7 +5,7 @@
 #   ci/verify.sh [PART...]
 set -uo pipefail
 cd "$(dirname "$0")/.."
-# Unoptimised, the tests take a fifth of the time to compile, and some minutes longer to run. What is optimised is tested
+# Unoptimised, the tests take a quarter of the time to compile, and some minutes longer to run. What is optimised is tested
 # under AddressSanitizer here, and by CI.
 export CARGO_PROFILE_DEV_OPT_LEVEL=0
 declare -A commands=(

@@ -73,7 +73,7 @@ impl Peer {
         visit: impl Visit<V, Output = R>,
     ) -> Option<R> {
         Some(match self {
-            Self::Cacheado if matches!(life, Life::ToLiveInAScope(_)) => {
+            Self::Cacheado if life == Life::ToLiveInAScope => {
                 visit.visit(OursInAScope::open(capacity, life)?)
             }
             Self::Cacheado => visit.visit(Ours::open(capacity, life)?),
@@ -94,16 +94,33 @@ impl fmt::Display for Peer {
 }
 
 /// How long entries are kept that are not evicted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
 pub enum Life {
     /// For ever.
     ForEver,
-    /// So long from their writing on.
-    ToLive(Duration),
-    /// So long from their writing on, and from their last use on.
-    ToLiveAndIdle(Duration),
-    /// So long from their writing on, and all in one scope.
-    ToLiveInAScope(Duration),
+    /// For an hour after their writing.
+    ToLive,
+    /// For an hour after their writing, all in one scope.
+    ToLiveInAScope,
+    /// For an hour after their writing, or after their last use.
+    ToLiveAndIdle,
+}
+
+/// So long that nothing falls due while it is measured.
+const AN_HOUR: Duration = Duration::from_secs(3600);
+
+impl Life {
+    /// The name on the command line and in tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::ForEver => "for_ever",
+            Self::ToLive => "to_live",
+            Self::ToLiveInAScope => "to_live_in_a_scope",
+            Self::ToLiveAndIdle => "to_live_and_idle",
+        }
+    }
 }
 
 /// What is done with a cache, compiled for each kind.
@@ -192,8 +209,8 @@ impl<V: Value> Open for Ours<V> {
         let builder = CacheHandle::builder().max_capacity(capacity);
         let builder = match life {
             Life::ForEver => builder,
-            Life::ToLive(time) | Life::ToLiveInAScope(time) => builder.time_to_live(time),
-            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
+            Life::ToLive | Life::ToLiveInAScope => builder.time_to_live(AN_HOUR),
+            Life::ToLiveAndIdle => builder.time_to_live(AN_HOUR).time_to_idle(AN_HOUR),
         };
         Some(Self(builder.build().expect("the settings are valid and a thread can be started")))
     }
@@ -274,9 +291,9 @@ impl<V: Value> Open for Moka<V> {
         let builder = moka::sync::Cache::builder().max_capacity(capacity);
         let builder = match life {
             Life::ForEver => builder,
-            Life::ToLive(time) => builder.time_to_live(time),
-            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
-            Life::ToLiveInAScope(_) => return None,
+            Life::ToLive => builder.time_to_live(AN_HOUR),
+            Life::ToLiveAndIdle => builder.time_to_live(AN_HOUR).time_to_idle(AN_HOUR),
+            Life::ToLiveInAScope => return None,
         };
         Some(Self(builder.build_with_hasher(RandomState::new())))
     }
@@ -307,9 +324,9 @@ impl<V: Value> Open for MiniMoka<V> {
         let builder = mini_moka::sync::Cache::builder().max_capacity(capacity);
         let builder = match life {
             Life::ForEver => builder,
-            Life::ToLive(time) => builder.time_to_live(time),
-            Life::ToLiveAndIdle(time) => builder.time_to_live(time).time_to_idle(time),
-            Life::ToLiveInAScope(_) => return None,
+            Life::ToLive => builder.time_to_live(AN_HOUR),
+            Life::ToLiveAndIdle => builder.time_to_live(AN_HOUR).time_to_idle(AN_HOUR),
+            Life::ToLiveInAScope => return None,
         };
         Some(Self(builder.build_with_hasher(RandomState::new())))
     }
@@ -446,10 +463,8 @@ mod tests {
             Peer::ALL.into_iter().filter(found).collect::<Vec<_>>()
         };
         let expiring = [Peer::Cacheado, Peer::Moka, Peer::MiniMoka];
-        assert_eq!(can(Life::ToLive(HOUR)), expiring);
-        assert_eq!(can(Life::ToLiveAndIdle(HOUR)), expiring);
-        assert_eq!(can(Life::ToLiveInAScope(HOUR)), [Peer::Cacheado]);
+        assert_eq!(can(Life::ToLive), expiring);
+        assert_eq!(can(Life::ToLiveAndIdle), expiring);
+        assert_eq!(can(Life::ToLiveInAScope), [Peer::Cacheado]);
     }
-
-    const HOUR: Duration = Duration::from_secs(3600);
 }

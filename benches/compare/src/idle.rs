@@ -19,8 +19,6 @@ use std::time::Duration;
 const TASKS: &str = "/proc/self/task";
 const KEYS: u64 = 100_000;
 const WATCHED: Duration = Duration::from_secs(3);
-/// So long that nothing falls due while it is watched.
-const TIME_TO_LIVE: Duration = Duration::from_secs(3600);
 
 /// Fills all caches, watches them and prints what they did.
 ///
@@ -39,10 +37,10 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
     ));
     report.say(format!(
         "{:<12}{:<14}{:>8}{:>14}{:>16}",
-        "cache", "time to live", "threads", "wake-ups/s", "processor us/s"
+        "cache", "kept", "threads", "wake-ups/s", "processor us/s"
     ));
-    let cases = peers.iter().flat_map(|&peer| [(peer, None), (peer, Some(TIME_TO_LIVE))]);
-    let idlers = cases.filter_map(|(peer, time_to_live)| open(peer, time_to_live));
+    let cases = peers.iter().flat_map(|&peer| [(peer, Life::ForEver), (peer, Life::ToLive)]);
+    let idlers = cases.filter_map(|(peer, life)| open(peer, life));
     let idlers = idlers.collect::<Result<Vec<_>, _>>()?;
     // What the filling left to do is done meanwhile.
     thread::sleep(WATCHED / 3);
@@ -53,10 +51,10 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
         let a_second = |amount: u64| amount as f64 / WATCHED.as_secs_f64();
         let wake_ups = a_second(after.wake_ups - before.wake_ups);
         let processor = a_second(after.nanoseconds - before.nanoseconds) / 1e3;
-        let time_to_live = if idler.time_to_live.is_some() { "an hour" } else { "none" };
         report.say(format!(
-            "{:<12}{time_to_live:<14}{:>8}{wake_ups:>14.1}{processor:>16.1}",
+            "{:<12}{:<14}{:>8}{wake_ups:>14.1}{processor:>16.1}",
             idler.peer,
+            idler.life.name(),
             idler.threads.len()
         ));
         if idler.peer == Peer::Cacheado {
@@ -65,7 +63,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
         report.keep(&json!({
             "table": "idle",
             "cache": idler.peer.name(),
-            "time_to_live_seconds": idler.time_to_live.map(|time| time.as_secs()),
+            "kept": idler.life.name(),
             "threads": idler.threads.len(),
             "wake_ups_per_second": wake_ups,
             "processor_microseconds_per_second": processor,
@@ -77,7 +75,7 @@ pub fn run(options: &Options, report: &mut Report) -> Result<(), Box<dyn Error>>
 /// A cache and the threads that came with it.
 struct Idler {
     peer: Peer,
-    time_to_live: Option<Duration>,
+    life: Life,
     threads: Vec<PathBuf>,
     _cache: Box<dyn Any>,
 }
@@ -89,7 +87,7 @@ struct Activity {
     nanoseconds: u64,
 }
 
-fn open(peer: Peer, time_to_live: Option<Duration>) -> Option<Result<Idler, Box<dyn Error>>> {
+fn open(peer: Peer, life: Life) -> Option<Result<Idler, Box<dyn Error>>> {
     struct Fill;
 
     impl<V: Value> Visit<V> for Fill {
@@ -104,7 +102,6 @@ fn open(peer: Peer, time_to_live: Option<Duration>) -> Option<Result<Idler, Box<
         }
     }
 
-    let life = time_to_live.map_or(Life::ForEver, Life::ToLive);
     let before = match tasks() {
         Ok(tasks) => tasks,
         Err(error) => return Some(Err(error)),
@@ -112,7 +109,7 @@ fn open(peer: Peer, time_to_live: Option<Duration>) -> Option<Result<Idler, Box<
     let cache = peer.with::<u64, _>(KEYS, life, Fill)?;
     let idler = |after: BTreeSet<_>| {
         let threads = after.difference(&before).cloned().collect();
-        Idler { peer, time_to_live, threads, _cache: cache }
+        Idler { peer, life, threads, _cache: cache }
     };
     Some(tasks().map(idler))
 }
@@ -164,7 +161,7 @@ mod tests {
         let thread = Path::new("/proc").join(ring().expect("the system names threads"));
         let idler = Idler {
             peer: Peer::Cacheado,
-            time_to_live: None,
+            life: Life::ForEver,
             threads: vec![thread],
             _cache: Box::new(()),
         };

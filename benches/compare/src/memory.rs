@@ -9,7 +9,7 @@ use crate::aims::Aim;
 use crate::caches::{Cache, Life, Peer, Value, Visit};
 use crate::options::{JSON, Kind, parse_count};
 use crate::report::Report;
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use serde_json::{Value as Json, json};
 use std::env;
 use std::error::Error;
@@ -17,9 +17,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
-use std::time::Duration;
 
-const TIME_TO_LIVE: Duration = Duration::from_secs(3600);
 const PAGE: u64 = 4096;
 
 /// Compare what entries cost in memory beside key and value.
@@ -43,41 +41,7 @@ pub struct MemoryOptions {
     alone: bool,
     /// How entries are kept.
     #[arg(long, value_delimiter = ',', default_values = ["for_ever", "to_live", "to_live_in_a_scope", "to_live_and_idle"])]
-    kept: Vec<Kept>,
-}
-
-/// How entries are kept, as the command line and the table say it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-enum Kept {
-    /// For ever.
-    ForEver,
-    /// With a time to live.
-    ToLive,
-    /// With a time to live, in a scope.
-    ToLiveInAScope,
-    /// With a time to live and a time to idle.
-    ToLiveAndIdle,
-}
-
-impl Kept {
-    fn name(self) -> &'static str {
-        match self {
-            Self::ForEver => "for_ever",
-            Self::ToLive => "to_live",
-            Self::ToLiveInAScope => "to_live_in_a_scope",
-            Self::ToLiveAndIdle => "to_live_and_idle",
-        }
-    }
-
-    fn life(self) -> Life {
-        match self {
-            Self::ForEver => Life::ForEver,
-            Self::ToLive => Life::ToLive(TIME_TO_LIVE),
-            Self::ToLiveInAScope => Life::ToLiveInAScope(TIME_TO_LIVE),
-            Self::ToLiveAndIdle => Life::ToLiveAndIdle(TIME_TO_LIVE),
-        }
-    }
+    kept: Vec<Life>,
 }
 
 /// Measures all, or the one that was asked for. `allocated` says how many bytes are allocated now.
@@ -111,7 +75,7 @@ pub fn run(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<
                     _ => format!("{:>16}", "-"),
                 };
                 // A time to idle beside the time to live is no part of the aim.
-                let aimed = peer == Peer::Cacheado && kept != Kept::ToLiveAndIdle;
+                let aimed = peer == Peer::Cacheado && kept != Life::ToLiveAndIdle;
                 if let Some(allocated) = bytes("allocated").filter(|_| aimed) {
                     report.aim(Aim::Memory, allocated);
                 }
@@ -135,7 +99,7 @@ fn in_a_child(
     options: &MemoryOptions,
     peer: Peer,
     kind: Kind,
-    kept: Kept,
+    kept: Life,
 ) -> Result<Json, Box<dyn Error>> {
     let mut command = Command::new(env::current_exe()?);
     command.args(["--alone", "--peers", peer.name(), "--value", kind.name()]);
@@ -162,8 +126,8 @@ fn alone(options: &MemoryOptions, allocated: fn() -> usize) -> Result<(), Box<dy
         resident_before: resident(),
     };
     let found = match kind {
-        Kind::U64 => peer.with::<u64, _>(options.entries, kept.life(), measure),
-        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(options.entries, kept.life(), measure),
+        Kind::U64 => peer.with::<u64, _>(options.entries, kept, measure),
+        Kind::Arc => peer.with::<Arc<[u8; 64]>, _>(options.entries, kept, measure),
     };
     println!("{}", found.unwrap_or(Json::Null));
     Ok(())
